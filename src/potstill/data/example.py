@@ -1,0 +1,210 @@
+"""The evidence: `Example`, `Source`, `Prediction`, `Rejection`, and the `Predictor` protocol.
+
+Everything else in the project reads or writes these. They are plain frozen dataclasses:
+a stage never changes an example in place, it makes a new one with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Input = str | Mapping[str, str]
+"""What a model reads: one text, or named fields."""
+
+Target = str | tuple[str, ...]
+"""What is wanted: a label (classification) or labels (multilabel)."""
+
+Split = Literal["train", "dev", "test"]
+SourceKind = Literal["person", "model", "dataset", "rule"]
+Contribution = Literal["prompt", "input", "target", "reasoning", "verdict"]
+
+
+def text_of(value: Input) -> str:
+    """The one text that a student reads: named fields become ``name: value`` lines."""
+    if isinstance(value, str):
+        return value
+    return "\n".join(f"{name}: {field}" for name, field in value.items())
+
+
+def id_of(value: Input) -> str:
+    """An id for a row that brought none: 16 hexadecimal digits of its text's SHA-256."""
+    return hashlib.sha256(text_of(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One thing that contributed to an example: the unit of lineage.
+
+    Attributes:
+        kind: a person, a model, a data set or a rule.
+        name: who: a model's name, a file's name, a rule's name.
+        contributed: which parts of the example came from it.
+        stage: the stage of the run in which it contributed.
+        terms: licence or terms-of-use id, as the task declares it; None is unknown.
+        revision: version of the model, or hash of the file.
+        endpoint: host that answered, without credentials.
+        request: id of the request's row in the ledger.
+    """
+
+    kind: SourceKind
+    name: str
+    contributed: tuple[Contribution, ...]
+    stage: str
+    terms: str | None = None
+    revision: str | None = None
+    endpoint: str | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An input, what is wanted for it, and where both came from.
+
+    Attributes:
+        id: unique within a data set.
+        input: one text, or named fields.
+        target: gold (a person's) or silver (a teacher's); the sources tell which.
+        soft_target: a distribution over labels that sums to one (multilabel: a
+            probability a label); None where only a hard label is known.
+        reasoning: the teacher's thought; kept as evidence, never given to a student
+            that answers directly.
+        split: train, dev or test; None before splitting.
+        group: rows of one group (a customer, a document) stay in one split.
+        sources: lineage, oldest first.
+        cost_usd: money paid for the teacher's answers; None is unknown.
+    """
+
+    id: str
+    input: Input
+    target: Target | None = None
+    soft_target: Mapping[str, float] | None = None
+    reasoning: str | None = None
+    split: Split | None = None
+    group: str | None = None
+    sources: tuple[Source, ...] = ()
+    cost_usd: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The input as the one text that a student reads."""
+        return text_of(self.input)
+
+    @property
+    def is_gold(self) -> bool:
+        """Whether a person, and no model, gave the target."""
+        givers = [source.kind for source in self.sources if "target" in source.contributed]
+        return bool(givers) and all(kind == "person" for kind in givers)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for one line of JSON; what is None or empty is left out."""
+        row = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sources"}
+        if self.sources:
+            row["sources"] = [
+                {key: value for key, value in asdict(source).items() if value is not None}
+                for source in self.sources
+            ]
+        return {key: value for key, value in row.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Example:
+        """The inverse of `to_json`."""
+        known = dict(row)
+        known["sources"] = tuple(
+            Source(**{**source, "contributed": tuple(source["contributed"])})
+            for source in row.get("sources", ())
+        )
+        if isinstance(known.get("target"), list):
+            known["target"] = tuple(known["target"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a predictor answers for one input.
+
+    Attributes:
+        target: the label or labels; None where there is no answer (abstained, not
+            recorded, or outside the taxonomy).
+        confidence: calibrated probability that the target is right, 0 to 1; None where
+            the predictor has no such notion (a recorded hard answer).
+        scores: a probability for each label, in the order of the model's labels; empty
+            where the predictor has none.
+        truncated: whether the model read only the beginning of the input.
+    """
+
+    target: Target | None
+    confidence: float | None = None
+    scores: Mapping[str, float] | None = None
+    truncated: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"label" or "labels": …, "confidence": …, "scores": {…}}``."""
+        key = "labels" if isinstance(self.target, tuple) else "label"
+        row: dict[str, Any] = {key: self.target}
+        if self.confidence is not None:
+            row["confidence"] = self.confidence
+        if self.scores is not None:
+            row["scores"] = dict(self.scores)
+        if self.truncated:
+            row["truncated"] = True
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A row that goes no further, and why: one line of ``rejected.jsonl``.
+
+    Attributes:
+        id: the row's id.
+        stage: the stage, or the filter, that rejected it.
+        cause: a short machine-readable name, e.g. ``outside_taxonomy``.
+        detail: a sentence for a person.
+        cost_usd: money that was paid for the row and is lost; None is unknown.
+        example: the row itself, so that nothing is lost with it.
+    """
+
+    id: str
+    stage: str
+    cause: str
+    detail: str
+    cost_usd: float | None = None
+    example: Example | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for one line of JSON."""
+        row: dict[str, Any] = {
+            "id": self.id,
+            "stage": self.stage,
+            "cause": self.cause,
+            "detail": self.detail,
+            "cost_usd": self.cost_usd,
+        }
+        if self.example is not None:
+            row["example"] = self.example.to_json()
+        return row
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Anything that maps inputs to predictions: a teacher, a baseline, a student, a model."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in their one fixed order."""
+        ...
+
+    def predict(self, inputs: Sequence[Input], /) -> list[Prediction]:
+        """One prediction for each input, in the same order.
+
+        Args:
+            inputs: texts or named fields; an empty sequence gives an empty list.
+        """
+        ...

@@ -1,0 +1,249 @@
+"""The task file as pydantic models: what is wanted, from which evidence, taught by whom.
+
+Reading YAML, and turning a pydantic error into ``file:line``, is `potstill.spec.loading`'s
+work; here stand only the shapes and what they mean. Paths are kept as written; `loading`
+resolves them against the folder of the task file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Names = Annotated[list[str], Field(min_length=1)]
+FilterName = Literal["validity", "duplicates", "agreement", "noise"]
+
+
+class _Spec(BaseModel):
+    """Unknown keys are refused: a typo must fail, not be ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Columns(_Spec):
+    """Which column of the data files holds what."""
+
+    input: str | Names = "text"
+    """Column of the text, or columns of the named fields."""
+    target: str = "label"
+    """Column of a person's label (multilabel: a list, or labels separated by commas)."""
+    id: str = "id"
+    """Column of the row's id; rows without one get a hash of their text."""
+    group: str | None = None
+    """Column whose equal values stay in one split (a customer, a document)."""
+
+
+class GoldSplit(_Spec):
+    """How a person's rows are divided when the task names no test file of its own."""
+
+    train: Fraction = 0.0
+    """Share that the student learns from."""
+    dev: Fraction = 0.0
+    """Share that choices are made on."""
+    test: Fraction = 1.0
+    """Share that judges in the end."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> GoldSplit:
+        if abs(self.train + self.dev + self.test - 1.0) > 1e-6:
+            total = self.train + self.dev + self.test
+            raise ValueError(
+                f"train, dev and test must sum to 1, not {total:g} (test is 1 unless given)"
+            )
+        return self
+
+
+class DataSpec(_Spec):
+    """The evidence: JSONL, CSV or Parquet files with one column map."""
+
+    unlabeled: str | Names | None = None
+    """Texts for the teacher to answer; also a log of chat completions."""
+    gold: str | Names | None = None
+    """Rows with a person's label."""
+    test: str | None = None
+    """Rows with a person's label, frozen for the final judgement. With it, `gold` is for training and development alone."""
+    columns: Columns = Columns()
+    """Which column holds what."""
+    gold_split: GoldSplit | None = None
+    """How `gold` is divided. Default: all of it is the test set; all of it trains when `test` is given."""
+    dev_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    """Share of the training rows set aside for development where no gold was."""
+    terms: str | None = None
+    """Licence or terms-of-use id of the texts, for the lineage."""
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> DataSpec:
+        if self.unlabeled is None and self.gold is None:
+            raise ValueError("name 'unlabeled' or 'gold' rows, or both")
+        if self.gold is None and self.test is None:
+            raise ValueError("without 'gold' or 'test' rows nothing can be verified")
+        if self.test is None and self.gold_split is not None and self.gold_split.test == 0.0:
+            raise ValueError("'gold_split' leaves no test rows, and there is no 'test' file")
+        return self
+
+
+class TeacherSpec(_Spec):
+    """Who knows: recorded answers of one or several large models."""
+
+    answers: str | Names
+    """Recorded answers (JSONL or CSV), or logs of chat completions; several are a committee."""
+    terms: str | None = None
+    """Licence or terms-of-use id of the answers, for the lineage."""
+    soft_labels: bool = True
+    """Teach the committee's distribution rather than its winner alone."""
+    usd_per_million: float | None = Field(default=None, ge=0.0)
+    """Price of a million answers, where the records hold none."""
+
+
+class StudentSpec(_Spec):
+    """Who learns."""
+
+    base: str = "minilm-l6"
+    """`minilm-l6`, `mpnet-base`, a folder, or a hub id."""
+    mode: Literal["auto", "frozen", "tuned"] = "auto"
+    """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows."""
+    max_tokens: int = Field(default=256, ge=8, le=8192)
+    """Tokens that the student reads; what is longer is cut and flagged."""
+    epochs: int = Field(default=6, ge=1, le=100)
+    """Passes over the training rows in `tuned` mode."""
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    """Rows an optimiser step in `tuned` mode."""
+    learning_rate: float = Field(default=5e-5, gt=0.0, lt=1.0)
+    """Peak learning rate of the encoder in `tuned` mode."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """`balanced` weighs each label by its inverse frequency."""
+    precision: Literal["auto", "fp32", "int8"] = "auto"
+    """Precision of the exported graph; `auto` takes int8 where parity allows and it is faster."""
+    max_disagreement: Fraction = 0.02
+    """Export fails when more development answers than this differ from the trained weights."""
+
+
+class Gate(_Spec):
+    """An acceptance gate: bounds on one figure of the report."""
+
+    min: float | None = None
+    """The least that passes."""
+    max: float | None = None
+    """The most that passes."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Gate:
+        if self.min is None and self.max is None:
+            raise ValueError("a gate needs 'min' or 'max'")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no figure is at least {self.min:g} and at most {self.max:g}")
+        return self
+
+
+GateName = Literal[
+    "accuracy", "macro_f1", "micro_f1", "teacher_gap", "ece", "latency_p95_ms", "usd_per_million"
+]
+
+
+class Policy(_Spec):
+    """Which sources may not reach training."""
+
+    deny: list[str] = []
+    """Patterns (`openai/*`) of source names; a row with such a source is rejected."""
+
+
+class FilterOptions(_Spec):
+    """Thresholds of the filters."""
+
+    min_agreement: Fraction = 0.5
+    """`agreement`: the least probability that the teachers' distribution gives its winner."""
+    duplicate_similarity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    """`duplicates`, and leakage across splits: Jaccard similarity of word 3-grams."""
+    max_noise: Fraction = 0.2
+    """`noise`: at most this share of the rows is rejected, most suspect first."""
+
+
+def _or_list(schema: dict[str, Any]) -> None:
+    """Tell editors that labels may be a plain list as well."""
+    mapping = {key: schema.pop(key) for key in ("additionalProperties", "type")}
+    names = {"type": "array", "items": {"type": ["string", "number", "boolean"]}}
+    schema["anyOf"] = [mapping, {**names, "uniqueItems": True}]
+
+
+class Task(_Spec):
+    """One narrow job, written down."""
+
+    kind: Literal["task"]
+    """Always `task`."""
+    version: Literal[1]
+    """Version of this format: 1."""
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Short name: lower-case letters, digits, `-` and `_`."""
+    type: Literal["classification", "multilabel"]
+    """Kind of task."""
+    description: str = ""
+    """The question, in one sentence."""
+    labels: Annotated[dict[str, str | None], Field(json_schema_extra=_or_list)]
+    """The taxonomy: each label with a description or null, or a plain list of labels."""
+    rules: list[str] = []
+    """House rules for the borderline cases."""
+    data: DataSpec
+    """The evidence."""
+    teacher: TeacherSpec | None = None
+    """Who answers the unlabelled rows."""
+    filter: list[FilterName] = ["validity", "duplicates", "agreement", "noise"]
+    """Filters, in this order."""
+    filter_options: FilterOptions = FilterOptions()
+    """Thresholds of the filters."""
+    policy: Policy = Policy()
+    """Which sources may not reach training."""
+    student: StudentSpec = StudentSpec()
+    """Who learns."""
+    accept: dict[GateName, Gate] = {}
+    """Acceptance gates; one that fails ends the run with exit code 1."""
+    seed: int = 7
+    """Seed of every random choice."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_from_list(cls, value: object) -> object:
+        if isinstance(value, list):
+            # A list of labels may hold numbers in Python; the file reader keeps the words.
+            names = [str(item) for item in value]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"label {twice[0]!r} stands twice")
+            return dict.fromkeys(names)
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _enough_labels(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        if len(value) < 2:
+            raise ValueError("a task needs at least two labels")
+        for label in value:
+            if not label or label != label.strip():
+                raise ValueError(f"the label {label!r} is empty or has white space around it")
+        return value
+
+    @field_validator("filter")
+    @classmethod
+    def _each_filter_once(cls, value: list[FilterName]) -> list[FilterName]:
+        if len(set(value)) < len(value):
+            raise ValueError("a filter stands twice")
+        return value
+
+    @model_validator(mode="after")
+    def _teacher_for_unlabeled(self) -> Task:
+        if self.data.unlabeled is not None and self.teacher is None:
+            raise ValueError("'data.unlabeled' needs a 'teacher' to answer it")
+        return self
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels in their one fixed order, that of the file."""
+        return tuple(self.labels)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an input may have several labels, or none."""
+        return self.type == "multilabel"

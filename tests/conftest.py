@@ -1,0 +1,108 @@
+"""What many tests share: a tiny encoder with random weights, and a small task on disk."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+TOPICS = {
+    "cards": ["card", "charge", "refund", "merchant", "statement"],
+    "loans": ["loan", "mortgage", "rate", "repayment", "house"],
+    "accounts": ["account", "deposit", "transfer", "branch", "balance"],
+}
+FILLER = ["please", "help", "my", "the", "was", "and", "with", "again", "today", "bank"]
+
+
+def sentence(topic: str, generator: random.Random) -> str:
+    """A sentence about a topic, different every time."""
+    words = generator.choices(TOPICS[topic], k=4) + generator.choices(FILLER, k=6)
+    generator.shuffle(words)
+    return " ".join([*words, f"case{generator.randrange(10**6)}"])
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a BERT of two layers, its random weights and a WordPiece tokenizer."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    folder = tmp_path_factory.mktemp("tiny_base")
+    generator = random.Random(0)
+    corpus = [sentence(topic, generator) for topic in TOPICS for _ in range(200)]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer.train_from_iterator(
+        corpus, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    import torch
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def task_folder(tmp_path: Path, tiny_base: Path) -> Path:
+    """A folder with a small but whole task: inbox, gold, answers and task.yaml.
+
+    The teacher is right on nine rows of ten, and answers outside the taxonomy once.
+    """
+    generator = random.Random(7)
+    topics = list(TOPICS)
+    inbox = [
+        {"id": f"u{i}", "text": sentence(topics[i % 3], generator), "topic": topics[i % 3]}
+        for i in range(180)
+    ]
+    gold = [
+        {"id": f"g{i}", "text": sentence(topics[i % 3], generator), "label": topics[i % 3]}
+        for i in range(60)
+    ]
+    answers = []
+    for row in [*inbox, *({**row, "topic": row["label"]} for row in gold)]:
+        label = row["topic"] if generator.random() < 0.9 else generator.choice(topics)
+        answers.append({"id": row["id"], "label": label, "model": "oracle-1", "seconds": 12.5})
+    answers[5]["label"] = "insurance"
+    for row in inbox:
+        del row["topic"]
+    for name, rows in (("inbox", inbox), ("gold", gold), ("answers", answers)):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "task.yaml").write_text(
+        f"""\
+kind: task
+version: 1
+name: topics
+type: classification
+labels: [cards, loans, accounts]
+data:
+  unlabeled: inbox.jsonl
+  gold: gold.jsonl
+teacher:
+  answers: answers.jsonl
+  terms: example-terms
+student:
+  base: {tiny_base}
+  max_tokens: 64
+seed: 7
+""",
+        encoding="utf-8",
+    )
+    return tmp_path
