@@ -1,0 +1,204 @@
+"""The run folder: what was asked, what was done, and what need not be done again.
+
+``runs/<task>/<id>/`` is named after a hash of the resolved task, so that the same task finds
+its own folder and running again is resuming. A stage is skipped when its fingerprint (the
+part of the task that it reads, the files that it reads, the code, and the fingerprints of the
+stages before it) equals the one in ``manifest.json``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import potstill
+from potstill.data.files import json_line, storage_error, write_json
+from potstill.errors import PotstillError
+from potstill.run.events import Event, Listener
+
+_LIBRARIES = ("onnxruntime", "tokenizers", "numpy", "scikit-learn", "torch", "transformers")
+
+
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: the folder; made when missing.
+        listener: receives the events as they happen.
+    """
+
+    def __init__(self, path: Path, listener: Listener) -> None:
+        self.path = path
+        self._listener = listener
+        self._chain = ""
+        self._manifest: dict[str, Any] = {"stages": {}}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        if self.manifest_file.exists():
+            try:
+                self._manifest = orjson.loads(self.manifest_file.read_bytes())
+            except orjson.JSONDecodeError as error:
+                raise PotstillError(
+                    f"damaged: {error}.",
+                    where=str(self.manifest_file),
+                    hint="Remove the run folder and run again.",
+                ) from error
+
+    @property
+    def manifest_file(self) -> Path:
+        """The file that remembers the stages."""
+        return self.path / "manifest.json"
+
+    @property
+    def stages(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the manifest holds of each finished stage: fingerprint, seconds, facts."""
+        return self._manifest["stages"]
+
+    @contextmanager
+    def opened(self, spec: Mapping[str, Any], seed: int) -> Iterator[None]:
+        """Hold the folder for this process, with the resolved task and the versions in it.
+
+        Raises:
+            PotstillError: another process is at work in the folder.
+        """
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise PotstillError(
+                    "another process is at work in this run.",
+                    where=str(self.path),
+                    hint="Wait for it, or stop it.",
+                ) from error
+            write_json(self.path / "spec.json", spec)
+            self._manifest |= {
+                "version": 1,
+                "potstill": potstill.__version__,
+                "code": code_fingerprint(),
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}",
+                "libraries": _library_versions(),
+                "seed": seed,
+            }
+            self._save()
+            yield
+
+    def stage(
+        self,
+        name: str,
+        work: Callable[[], Mapping[str, Any]],
+        *,
+        reads: Mapping[str, Any],
+        files: Sequence[Path] = (),
+        writes: Sequence[Path] = (),
+    ) -> Mapping[str, Any]:
+        """Do a stage's work, unless the same work was finished before.
+
+        Args:
+            name: the stage's name.
+            work: does it, and returns facts for the manifest; it writes its files whole.
+            reads: the part of the task that the work depends on.
+            files: files from outside the folder that it depends on.
+            writes: what it leaves in the folder; a missing one means that it must run.
+
+        Returns:
+            The facts, from now or from the time when the work was done.
+        """
+        self._chain = _digest(
+            [self._chain, name, code_fingerprint(), reads, [file_fingerprint(f) for f in files]]
+        )
+        known = self.stages.get(name)
+        if known and known["fingerprint"] == self._chain and all(p.exists() for p in writes):
+            self.tell(Event(kind="skipped", stage=name, text="nothing has changed"))
+            return known["facts"]
+        self.tell(Event(kind="started", stage=name))
+        start = time.perf_counter()
+        facts = work()
+        self._manifest["stages"][name] = {
+            "fingerprint": self._chain,
+            "seconds": round(time.perf_counter() - start, 3),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "facts": facts,
+        }
+        self._save()
+        self.tell(Event(kind="finished", stage=name, text=str(facts.get("summary", ""))))
+        return self.stages[name]["facts"]
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Forget that these stages were done, so that they are done again."""
+        for name in names:
+            self._manifest["stages"].pop(name, None)
+        self._save()
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on, and remember it unless it is mere progress."""
+        self._listener(event)
+        if event.kind != "progress":
+            try:
+                with (self.path / "events.jsonl").open("ab") as stream:
+                    stream.write(json_line(event.to_json()))
+            except OSError as error:
+                raise storage_error(error, self.path) from error
+
+    def progress(self, stage: str) -> Callable[[str, int, int], None]:
+        """A callback ``(phase, done, total)`` that tells of a stage's progress."""
+        return lambda phase, done, total: self.tell(
+            Event(kind="progress", stage=stage, text=phase, done=done, total=total)
+        )
+
+    def _save(self) -> None:
+        write_json(self.manifest_file, self._manifest)
+
+
+def run_id(spec: Mapping[str, Any]) -> str:
+    """The id of the run of a resolved task: 8 hexadecimal digits."""
+    return _digest(spec)[:8]
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of the files in a folder."""
+    from potstill.data.files import sha256_of
+
+    if path.is_dir():
+        parts = [
+            (str(p.relative_to(path)), sha256_of(p)) for p in sorted(path.rglob("*")) if p.is_file()
+        ]
+        return _digest(parts)
+    return sha256_of(path)
+
+
+@cache
+def code_fingerprint() -> str:
+    """A hash of this package's own source: a result belongs to the code that made it."""
+    root = Path(potstill.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _library_versions() -> dict[str, str]:
+    versions: dict[str, str] = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _digest(value: Any) -> str:
+    canonical = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
