@@ -58,6 +58,13 @@ class Source:
     endpoint: str | None = None
     request: str | None = None
 
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Source:
+        """The inverse of writing a source as a JSON object."""
+        known = dict(row)
+        known["contributed"] = tuple(row["contributed"])
+        return cls(**known)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -112,10 +119,7 @@ class Example:
     def from_json(cls, row: Mapping[str, Any]) -> Example:
         """The inverse of `to_json`."""
         known = dict(row)
-        known["sources"] = tuple(
-            Source(**{**source, "contributed": tuple(source["contributed"])})
-            for source in row.get("sources", ())
-        )
+        known["sources"] = tuple(Source.from_json(source) for source in row.get("sources", ()))
         if isinstance(known.get("target"), list):
             known["target"] = tuple(known["target"])
         return cls(**known)

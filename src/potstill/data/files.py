@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path) -> Generator[BinaryIO]:
     """A binary file that appears at `path` only when the block ends without an error.
 
     Raises:
@@ -54,7 +54,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing_folder(folder: Path) -> Iterator[Path]:
+def writing_folder(folder: Path) -> Generator[Path]:
     """A folder that appears at `folder`, replacing what was there, only when the block ends.
 
     Raises:

@@ -252,10 +252,11 @@ def _example(
             detail=f"{row.where} holds no text in {columns.input!r}",
         )
     sources = [Source(kind="dataset", name=file, contributed=("input",), stage="read", terms=terms)]
+    group = row.fields.get(columns.group) if columns.group else None
     example = Example(
         id=str(identifier) if identifier is not None else id_of(value),
         input=value,
-        group=str(row.fields[columns.group]) if columns.group in row.fields else None,
+        group=None if group is None else str(group),
         sources=tuple(sources),
     )
     if not labelled:

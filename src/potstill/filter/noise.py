@@ -83,7 +83,8 @@ class Noise:
         else:
             model = make_pipeline(TfidfVectorizer(sublinear_tf=True), regression)
             rows = [example.text for example in examples]
-        return cross_val_predict(model, rows, given, cv=folds, method="predict_proba")
+        believed = cross_val_predict(model, rows, given, cv=folds, method="predict_proba")
+        return np.asarray(believed)
 
 
 def _most_suspect(given: np.ndarray, believed: np.ndarray) -> list[int]:

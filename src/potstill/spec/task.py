@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 Names = Annotated[list[str], Field(min_length=1)]
 FilterName = Literal["validity", "duplicates", "agreement", "noise"]
 
@@ -176,7 +177,7 @@ class Task(_Spec):
     """Always `task`."""
     version: Literal[1]
     """Version of this format: 1."""
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     """Short name: lower-case letters, digits, `-` and `_`."""
     type: Literal["classification", "multilabel"]
     """Kind of task."""

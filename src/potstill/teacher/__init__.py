@@ -1,0 +1,19 @@
+"""Knowledge: who answers, what was answered, and how far to believe it."""
+
+from potstill.teacher.answer import Answer, LabelReader
+from potstill.teacher.consensus import Consensus, Verdict, reach_consensus
+from potstill.teacher.logs import examples_from_log, is_log
+from potstill.teacher.recorded import RecordedAnswers, RecordedPredictor, TeacherFacts
+
+__all__ = [
+    "Answer",
+    "Consensus",
+    "LabelReader",
+    "RecordedAnswers",
+    "RecordedPredictor",
+    "TeacherFacts",
+    "Verdict",
+    "examples_from_log",
+    "is_log",
+    "reach_consensus",
+]

@@ -1,0 +1,302 @@
+"""Recorded answers as a teacher: files of labels, or logs of chat completions.
+
+Rows of an answers file (JSONL, CSV or Parquet):
+
+    {"id": …, "text": …, "label": …, "reasoning": …, "model": …, "seconds": …, "cost_usd": …}
+
+with ``id`` or ``text`` or both, and all after ``label`` (multilabel: ``labels``) optional; or
+one row with the answers of several models, ``{"id": …, "answers": {model: {"label": …}}}``; or
+the logs that `potstill.teacher.logs` describes. Several files are a committee. Files, or rows,
+that name the same model are one teacher who answered several times.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.data import Example, Input, Prediction, id_of
+from potstill.data.reading import Row, read_rows
+from potstill.errors import DataError, TeacherError
+from potstill.spec.task import Columns
+from potstill.teacher.answer import Answer, Fault, LabelReader
+from potstill.teacher.consensus import reach_consensus
+from potstill.teacher.records import Record, RecordReader, text_key
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherFacts:
+    """One line of the table of teachers.
+
+    Attributes:
+        name: the teacher.
+        answers: answers recorded, usable or not.
+        unusable: answers that cannot be used, by fault.
+        outside: the words outside the taxonomy, most frequent first, five at most.
+        seconds: median wall time of a request; None where none is recorded.
+        cost_usd: price of all answers; None unless every one has a price.
+        usd_per_million: mean price of an answer, times a million; from those with a price.
+    """
+
+    name: str
+    answers: int
+    unusable: Mapping[Fault, int]
+    outside: Mapping[str, int]
+    seconds: float | None
+    cost_usd: float | None
+    usd_per_million: float | None
+
+
+class RecordedAnswers:
+    """The answers of one or several teachers, found by an example's id or text.
+
+    Attributes:
+        labels: the taxonomy in its fixed order.
+        terms: licence or terms-of-use id of the answers.
+        teachers: names, in the order in which they were first read.
+        problems: sentences for a person: what was read but looks wrong.
+        counts: ``duplicates`` (an answer given again), ``conflicting`` (rows that one
+            teacher answered differently), ``malformed`` (rows without id, text or label).
+    """
+
+    def __init__(self, labels: tuple[str, ...], *, multilabel: bool, terms: str | None) -> None:
+        self.labels = labels
+        self.terms = terms
+        self.teachers: tuple[str, ...] = ()
+        self.problems: tuple[str, ...] = ()
+        self.counts: Counter[str] = Counter()
+        self._multilabel = multilabel
+        self._records: list[Record] = []
+        self._by_id: defaultdict[str, list[Record]] = defaultdict(list)
+        self._by_text: defaultdict[str, list[Record]] = defaultdict(list)
+
+    @classmethod
+    def load(
+        cls,
+        paths: Sequence[Path],
+        *,
+        labels: tuple[str, ...],
+        multilabel: bool = False,
+        terms: str | None = None,
+        columns: Columns | None = None,
+    ) -> RecordedAnswers:
+        """Read answers, one row at a time.
+
+        Args:
+            paths: answers files and logs, in any mixture.
+            labels: the taxonomy in its fixed order.
+            multilabel: whether an answer may hold several labels.
+            terms: licence or terms-of-use id of the answers.
+            columns: names of the columns for id and text, where they are not ``id`` and
+                ``text``.
+
+        Raises:
+            DataError: a file is missing, empty or unreadable, or none of its rows is an
+                answer.
+        """
+        found = cls(labels, multilabel=multilabel, terms=terms)
+        reader = RecordReader(LabelReader(labels, multilabel=multilabel), columns or Columns())
+        problems: list[str] = []
+        for path in paths:
+            malformed = found._take(path, reader)
+            found.counts["malformed"] += len(malformed)
+            if malformed:
+                problems.append(
+                    f"{malformed[0]}: no id or text, or no label; {len(malformed)} such row(s)"
+                )
+        reader.join(found._records)
+        found._index()
+        found.problems = (*problems, *found._repeats(), *found._faults())
+        return found
+
+    def of(self, example: Example) -> list[Answer]:
+        """Every answer to an example, teacher by teacher.
+
+        An answer belongs to an example when their ids are equal, and, where an answers file
+        records a text as well, the texts are. Else when the texts are equal: apart from
+        white space, which exports change. In a log, equal ids or equal texts are enough.
+        """
+        key = text_key(example.input) if self._by_text else None
+        found = [record for record in self._by_id.get(example.id, ()) if record.fits_id(key)]
+        named = {record.answer.teacher for record in found}
+        found += [
+            record
+            for record in (self._by_text.get(key, ()) if key else ())
+            if record.id is None
+            or (record.id != example.id and (record.logged or record.answer.teacher not in named))
+        ]
+        found.sort(key=lambda record: self.teachers.index(record.answer.teacher))
+        return [record.answer for record in found]
+
+    def knows_id(self, identifier: str) -> bool:
+        """Whether an answer is recorded under an id, be it for another text."""
+        return identifier in self._by_id
+
+    def check_coverage(self, examples: Sequence[Example]) -> None:
+        """Make sure that at least one example was answered.
+
+        Raises:
+            TeacherError: none was, so that ids or texts are not those of the examples.
+        """
+        if not examples or any(self.of(example) for example in examples):
+            return
+        recorded = next((r.id for r in self._records if r.id is not None), None)
+        ids = f", whose first id is {recorded!r}" if recorded is not None else ""
+        raise TeacherError(
+            f"none of the {len(examples)} rows (the first id is {examples[0].id!r}) is among the "
+            f"{len(self._records)} recorded answers{ids}.",
+            hint="Answers are found by 'id' or by 'text': give both files the same ids, or the "
+            "same texts; other column names go into 'data.columns'.",
+        )
+
+    def facts(self, usd_per_million: float | None = None) -> list[TeacherFacts]:
+        """The table of teachers.
+
+        Args:
+            usd_per_million: price of a million answers, for teachers without a recorded one.
+        """
+        by_teacher: dict[str, list[Answer]] = {name: [] for name in self.teachers}
+        for record in self._records:
+            by_teacher[record.answer.teacher].append(record.answer)
+        return [_facts(name, given, usd_per_million) for name, given in by_teacher.items()]
+
+    def predictor(self, teacher: str, examples: Iterable[Example]) -> RecordedPredictor:
+        """One teacher as a `Predictor` over the inputs of some examples.
+
+        It answers None for what the teacher was not asked, or answered outside the taxonomy.
+        """
+        given = [
+            (example, [answer for answer in self.of(example) if answer.teacher == teacher])
+            for example in examples
+        ]
+        return RecordedPredictor(teacher, self.labels, given, multilabel=self._multilabel)
+
+    def committee(self, examples: Iterable[Example]) -> RecordedPredictor:
+        """All teachers together as a `Predictor` over the inputs of some examples.
+
+        With one teacher this is that teacher. With several, how far each is believed is
+        estimated over these examples; no gold label is looked at.
+        """
+        given = [(example, self.of(example)) for example in examples]
+        only_one = len(self.teachers) == 1
+        name = self.teachers[0] if only_one else f"committee of {len(self.teachers)}"
+        return RecordedPredictor(name, self.labels, given, multilabel=self._multilabel)
+
+    def _take(self, path: Path, reader: RecordReader) -> list[str]:
+        """Add a file's answers; returns the places of rows that are none."""
+        malformed: list[str] = []
+        first: Row | None = None
+        before = len(self._records)
+        joined = len(reader.inputs)
+        for row in read_rows(path):
+            first = first or row
+            records = reader.read(row, path.stem)
+            if records is None:
+                malformed.append(row.where)
+            else:
+                self._records.extend(records)
+        if first is None:
+            raise DataError("the file holds no rows.", where=str(path))
+        if len(self._records) == before and len(reader.inputs) == joined:
+            raise DataError(
+                f"no row is an answer; the columns are {', '.join(map(repr, first.fields))}.",
+                where=first.where,
+                hint="A row needs 'id' or 'text', and 'label'; or be a request with its response.",
+            )
+        return malformed
+
+    def _index(self) -> None:
+        for record in self._records:
+            if record.id is not None:
+                self._by_id[record.id].append(record)
+            if record.text is not None:
+                self._by_text[record.text].append(record)
+        self.teachers = tuple(dict.fromkeys(record.answer.teacher for record in self._records))
+
+    def _repeats(self) -> Iterator[str]:
+        """Count rows that one teacher answered more than once; say which of them disagree."""
+        conflicts: defaultdict[str, list[str]] = defaultdict(list)
+        for key, records in (*self._by_id.items(), *self._by_text.items()):
+            if len(records) < 2:
+                continue
+            said: defaultdict[tuple[str, str | None], list[Any]] = defaultdict(list)
+            for record in records:
+                # Each record counts once: under its text in a log, else under its id.
+                by_text = record.text is not None and (record.logged or record.id is None)
+                if key == (record.text if by_text else record.id):
+                    said[record.answer.teacher, record.text].append(record.answer.target)
+            for (teacher, _), targets in said.items():
+                self.counts["duplicates"] += len(targets) - len(set(targets))
+                if len(set(targets)) > 1:
+                    self.counts["conflicting"] += 1
+                    conflicts[teacher].append(key)
+        for teacher, keys in conflicts.items():
+            yield (
+                f"{teacher}: {len(keys)} row(s) answered more than once and differently, "
+                f"{keys[0]!r} for one; each answer counts as a part of the teacher's vote"
+            )
+
+    def _faults(self) -> Iterator[str]:
+        for facts in self.facts():
+            for fault, count in facts.unusable.items():
+                words = ", ".join(f"{word!r} {times}x" for word, times in facts.outside.items())
+                said = f" ({words})" if fault == "outside_taxonomy" else ""
+                share = f"{count} of {facts.answers} answers"
+                yield f"{facts.name}: {share} unusable: {fault.replace('_', ' ')}{said}"
+
+
+class RecordedPredictor:
+    """Recorded answers as a `Predictor`: it looks inputs up, and knows no others.
+
+    Rows with the same text share their answers, since an input alone cannot tell them apart.
+
+    Attributes:
+        name: the teacher, or the committee.
+        labels: the taxonomy in its fixed order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        labels: tuple[str, ...],
+        given: Iterable[tuple[Example, Sequence[Answer]]],
+        *,
+        multilabel: bool,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        answers: defaultdict[str, list[Answer]] = defaultdict(list)
+        for example, said in given:
+            answers[id_of(example.input)].extend(said)
+        consensus = reach_consensus(list(answers.values()), labels=labels, multilabel=multilabel)
+        self._predictions: dict[str, Prediction] = {}
+        for key, verdict in zip(answers, consensus.verdicts, strict=True):
+            if verdict is None:
+                continue
+            sure = None
+            if verdict.soft is not None and isinstance(verdict.target, str):
+                sure = verdict.soft[verdict.target]
+            self._predictions[key] = Prediction(verdict.target, sure, verdict.soft)
+
+    def predict(self, inputs: Sequence[Input], /) -> list[Prediction]:
+        """One prediction for each input; target None where no answer can be used."""
+        return [self._predictions.get(id_of(value), Prediction(None)) for value in inputs]
+
+
+def _facts(name: str, given: Sequence[Answer], usd_per_million: float | None) -> TeacherFacts:
+    seconds = [answer.seconds for answer in given if answer.seconds is not None]
+    prices = [answer.cost_usd for answer in given if answer.cost_usd is not None]
+    outside = Counter(a.raw[:60] for a in given if a.fault == "outside_taxonomy")
+    return TeacherFacts(
+        name=name,
+        answers=len(given),
+        unusable=dict(Counter(a.fault for a in given if a.fault is not None)),
+        outside=dict(outside.most_common(5)),
+        seconds=statistics.median(seconds) if seconds else None,
+        cost_usd=sum(prices) if len(prices) == len(given) else None,
+        usd_per_million=1e6 * statistics.fmean(prices) if prices else usd_per_million,
+    )

@@ -1,0 +1,113 @@
+"""Rows of any known shape as records: an answer, and what it can be found by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from potstill.data import Input, id_of, text_of
+from potstill.data.reading import Row, input_of
+from potstill.spec.task import Columns
+from potstill.teacher.answer import Answer, Fault, LabelReader
+from potstill.teacher.logs import Exchange, exchange_of, measures
+
+
+@dataclass(slots=True)
+class Record:
+    """An answer with what it can be found by: an id, a text's hash, or both.
+
+    In an answers file both must fit. In a log either is enough: a prompt often wraps the
+    example's text in instructions, and one text may have been sent under many ids.
+    """
+
+    id: str | None
+    text: str | None
+    answer: Answer
+    logged: bool = False
+
+    def fits_id(self, text: str | None) -> bool:
+        """Whether an example that has this record's id, and this text, is the one answered."""
+        return self.logged or self.text in (None, text)
+
+
+class RecordReader:
+    """Rows of any known shape as records."""
+
+    def __init__(self, labels: LabelReader, columns: Columns) -> None:
+        self.inputs: dict[str, str] = {}
+        self._labels = labels
+        self._columns = columns
+
+    def read(self, row: Row, stem: str) -> list[Record] | None:
+        """The records of a row, none for a request without its response; None for no answer."""
+        exchange = exchange_of(row.fields)
+        if exchange is not None:
+            return self._logged(exchange, stem)
+        identifier = row.fields.get(self._columns.id, row.fields.get("id"))
+        name = str(identifier) if identifier not in (None, "") else None
+        value = input_of(row, self._columns) or input_of(row, Columns())
+        key = text_key(value) if value is not None else None
+        if name is None and key is None:
+            return None
+        several = row.fields.get("answers")
+        if isinstance(several, Mapping):
+            return [
+                Record(name, key, self._answer(said, str(model)))
+                for model, given in several.items()
+                for said in [given if isinstance(given, Mapping) else {"label": given}]
+            ]
+        if "label" not in row.fields and "labels" not in row.fields:
+            return None
+        teacher = str(row.fields.get("model") or stem)
+        return [Record(name, key, self._answer(row.fields, teacher))]
+
+    def join(self, records: Iterable[Record]) -> None:
+        """Give a batch's answers the texts of the requests that have the same id."""
+        for record in records if self.inputs else ():
+            if record.text is None and record.id in self.inputs:
+                record.text = self.inputs[record.id]
+
+    def _logged(self, exchange: Exchange, stem: str) -> list[Record] | None:
+        key = text_key(exchange.text) if exchange.text is not None else None
+        if exchange.id is None and key is None:
+            return None
+        if not exchange.answered:
+            if exchange.id is None or key is None:
+                return None
+            self.inputs[exchange.id] = key
+            return []
+        target = None if exchange.fault else self._labels.read(exchange.raw)
+        answer = Answer(
+            teacher=exchange.model or stem,
+            target=target,
+            raw=exchange.raw,
+            fault=exchange.fault or ("outside_taxonomy" if target is None else None),
+            reasoning=exchange.reasoning,
+            **exchange.facts,
+        )
+        return [Record(exchange.id, key, answer, logged=True)]
+
+    def _answer(self, fields: Mapping[str, Any], teacher: str) -> Answer:
+        raw = fields.get("label", fields.get("labels"))
+        empty = raw is None or (isinstance(raw, str) and not raw.strip())
+        target = None if empty else self._labels.read(raw)
+        fault: Fault | None = None
+        if target is None:
+            fault = "no_answer" if empty else "outside_taxonomy"
+        thought = fields.get("reasoning")
+        return Answer(
+            teacher=teacher,
+            target=target,
+            raw="" if empty else str(raw),
+            fault=fault,
+            reasoning=thought if isinstance(thought, str) and thought.strip() else None,
+            request=str(fields["request"]) if fields.get("request") else None,
+            revision=str(fields["revision"]) if fields.get("revision") else None,
+            **measures(fields),
+        )
+
+
+def text_key(value: Input) -> str:
+    """What a text is found by: a hash that white space does not change."""
+    return id_of(" ".join(text_of(value).split()))
