@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,21 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def task_folder(tmp_path: Path, tiny_base: Path) -> Path:
-    """A folder with a small but whole task: inbox, gold, answers and task.yaml.
+def task_folder(tmp_path: Path, make_task_folder: Callable[[Path], Path]) -> Path:
+    """A folder with a small but whole task; see `make_task_folder`."""
+    return make_task_folder(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_task_folder(tiny_base: Path) -> Callable[[Path], Path]:
+    """Fills a folder with a small but whole task: inbox, gold, answers and task.yaml.
 
     The teacher is right on nine rows of ten, and answers outside the taxonomy once.
     """
+    return lambda folder: _fill(folder, tiny_base)
+
+
+def _fill(folder: Path, base: Path) -> Path:
     generator = random.Random(7)
     topics = list(TOPICS)
     inbox = [
@@ -84,8 +95,8 @@ def task_folder(tmp_path: Path, tiny_base: Path) -> Path:
         del row["topic"]
     for name, rows in (("inbox", inbox), ("gold", gold), ("answers", answers)):
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    (tmp_path / "task.yaml").write_text(
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    (folder / "task.yaml").write_text(
         f"""\
 kind: task
 version: 1
@@ -99,10 +110,11 @@ teacher:
   answers: answers.jsonl
   terms: example-terms
 student:
-  base: {tiny_base}
+  base: {base}
   max_tokens: 64
+  mode: frozen
 seed: 7
 """,
         encoding="utf-8",
     )
-    return tmp_path
+    return folder

@@ -13,7 +13,7 @@ import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -67,7 +67,7 @@ class RunFolder:
         return self._manifest["stages"]
 
     @contextmanager
-    def opened(self, spec: Mapping[str, Any], seed: int) -> Iterator[None]:
+    def opened(self, spec: Mapping[str, Any], seed: int) -> Generator[None]:
         """Hold the folder for this process, with the resolved task and the versions in it.
 
         Raises:

@@ -115,8 +115,8 @@ class StudentSpec(_Spec):
     """Rows an optimiser step in `tuned` mode."""
     learning_rate: float = Field(default=5e-5, gt=0.0, lt=1.0)
     """Peak learning rate of the encoder in `tuned` mode."""
-    class_weight: Literal["none", "balanced"] = "none"
-    """`balanced` weighs each label by its inverse frequency."""
+    class_weight: Literal["auto", "none", "balanced"] = "auto"
+    """`balanced` answers as if every label were equally frequent; `auto` does so unless one label has over three times another's rows."""
     precision: Literal["auto", "fp32", "int8"] = "auto"
     """Precision of the exported graph; `auto` takes int8 where parity allows and it is faster."""
     max_disagreement: Fraction = 0.02

@@ -1,0 +1,149 @@
+"""The verbs that make a model: init, check, run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from potstill.cli import terminal
+from potstill.errors import EXIT_GATE, SpecError
+
+TaskFile = Annotated[Path, typer.Argument(help="Task file (YAML).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings only on stderr.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Replace a setting, e.g. student.base=mpnet-base."
+    ),
+]
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write the task file.")] = Path("task.yaml"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the task; default: the folder's.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--type", help="classification or multilabel.")
+    ] = "classification",
+    gold: Annotated[
+        Path | None, typer.Option(help="A file with a person's labels, to take the taxonomy from.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a commented task file to start from.
+
+    Example: potstill init task.yaml --gold gold.csv
+    """
+    from potstill.run.starting import start_task
+
+    if path.exists() and not force:
+        raise SpecError(
+            "the file exists already.", where=str(path), hint="Use --force to overwrite it."
+        )
+    start_task(path, name=name, kind=kind, gold=gold)
+    terminal.say(f"wrote {path}")
+    terminal.next_step(f"edit it, then: potstill check {path}")
+
+
+def check(path: TaskFile, settings: Settings = None, as_json: Json = False) -> None:
+    """Read a task file and its data, report what is wrong, and say what `run` would do.
+
+    Example: potstill check examples/complaints/task.yaml
+    """
+    from potstill import api
+
+    result = api.check(path, overrides=settings or ())
+    if as_json:
+        terminal.print_json(asdict(result))
+        return
+    rows = [(role, f"{count:,}") for role, count in result.rows.items()]
+    terminal.print_table(["rows", ""], rows)
+    terminal.print_table(
+        ["label", "a person's rows"],
+        [(name, f"{count:,}") for name, count in result.labels.items()],
+    )
+    if result.answered:
+        terminal.print_table(
+            ["teacher", "answers"], [(name, f"{n:,}") for name, n in result.answered.items()]
+        )
+    if result.rejected:
+        terminal.print_table(
+            ["rejected because", "rows"], [(name, f"{n:,}") for name, n in result.rejected.items()]
+        )
+    print("run would:")
+    for number, step in enumerate(result.steps, start=1):
+        print(f"  {number}. {step}")
+    for warning in result.warnings:
+        terminal.warn(warning)
+    terminal.next_step(f"potstill run {path}")
+
+
+def run(
+    path: TaskFile,
+    settings: Settings = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    out: Annotated[
+        Path | None, typer.Option(help="Also copy the finished model folder here.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+    restart: Annotated[
+        str | None, typer.Option("--from", help="Do this stage and the following ones again.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Distil a task into a model; running it again resumes.
+
+    Stages: read, label, filter, train, export, evaluate, report.
+    Exit codes: 0 done, 1 an acceptance gate failed, 2 a mistake, 130 interrupted.
+
+    Example: potstill run examples/complaints/task.yaml --set student.base=mpnet-base
+    """
+    from potstill import api
+    from potstill.cli.progress import shown
+    from potstill.cli.tables import print_report
+    from potstill.run.distil import STAGES
+
+    for option, stage in (("--until", until), ("--from", restart)):
+        if stage is not None and stage not in STAGES:
+            raise SpecError(
+                f"{option}: no stage is called {stage!r}.", hint=f"Stages: {', '.join(STAGES)}."
+            )
+    terminal.be_quiet(quiet)
+    with shown(quiet=quiet) as listener:
+        outcome = api.run(
+            path,
+            overrides=settings or (),
+            runs=runs,
+            until=until,
+            restart=restart,
+            out=out,
+            listener=listener,
+        )
+    model = out if out is not None and outcome.model else outcome.model
+    if as_json:
+        terminal.print_json(
+            {
+                "run": str(outcome.folder),
+                "model": str(model) if model else None,
+                "report": str(outcome.folder / "report.html") if outcome.report else None,
+                "gates_passed": outcome.gates_passed,
+                "seconds": dict(outcome.seconds),
+                "results": outcome.report,
+            }
+        )
+    elif outcome.report is not None:
+        print_report(outcome.report, outcome.folder)
+    if outcome.report is None:
+        terminal.next_step(f"potstill run {path}")
+    elif not outcome.gates_passed:
+        terminal.next_step(f"read {outcome.folder / 'report.html'}: an acceptance gate failed")
+        raise typer.Exit(EXIT_GATE)
+    else:
+        sample = """echo '{"text": "…"}' | potstill predict"""
+        terminal.next_step(f"{sample} {model} -")

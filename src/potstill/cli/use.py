@@ -1,0 +1,234 @@
+"""The verbs that use a model: predict, evaluate, compare, trace."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from potstill.cli import terminal
+from potstill.errors import EXIT_GATE, DataError, SpecError
+
+if TYPE_CHECKING:
+    from potstill.data import Input
+    from potstill.data.reading import Row
+    from potstill.runtime import Model
+    from potstill.spec.task import Columns
+
+ModelPath = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Model folder or run folder.", show_default=False)
+]
+PredictorPath = Annotated[
+    Path,
+    typer.Argument(
+        help="Model folder, run folder or file of recorded answers.", show_default=False
+    ),
+]
+Gold = Annotated[
+    Path, typer.Option("--data", help="Rows with a person's label.", show_default=False)
+]
+InputColumns = Annotated[
+    list[str] | None, typer.Option("--column", help="Column of the text; repeat for named fields.")
+]
+TargetColumn = Annotated[str | None, typer.Option("--label-column", help="Column of the label.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def predict(
+    model: ModelPath,
+    data: Annotated[str, typer.Argument(help="JSONL or CSV file, Parquet, or - for stdin.")] = "-",
+    column: InputColumns = None,
+    kind: Annotated[str, typer.Option("--format", help="Of stdin: jsonl or csv.")] = "jsonl",
+    out: Annotated[Path | None, typer.Option(help="Write here instead of stdout.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads; default: one a core.")] = None,
+) -> None:
+    """Answer a stream of inputs: one line of JSON for each row, in the same order.
+
+    A row that cannot be read is answered with {"error": …} in its place, the rest goes on, and
+    the exit code is 1.
+
+    Example: echo '{"text": "they refuse to remove the debt"}' | potstill predict MODEL -
+    """
+    from potstill.api import model_folder
+    from potstill.data.files import json_line, writing
+    from potstill.runtime import Model
+
+    loaded = Model.load(model_folder(model), workers=workers)
+    columns = _columns(column, None, loaded)
+    faults = 0
+    with ExitStack() as stack:
+        rows = _tolerant_rows(data, kind, stack)
+        sink: BinaryIO = stack.enter_context(writing(out)) if out else sys.stdout.buffer
+        for answer in _answers(loaded, rows, columns):
+            faults += "error" in answer
+            sink.write(json_line(answer))
+        sink.flush()
+    if faults:
+        terminal.warn(f'{faults} rows could not be answered; look for "error" in the output')
+        raise typer.Exit(EXIT_GATE)
+
+
+def _tolerant_rows(data: str, kind: str, stack: ExitStack) -> Iterator[Row | DataError]:
+    """Rows of a file or of stdin; a broken JSON line is yielded as its error."""
+    from potstill.data.reading import SUFFIXES, csv_rows, json_row, read_rows
+
+    if data != "-":
+        path = Path(data)
+        if not path.is_file():
+            raise DataError("no such file.", where=data, hint="Use - to read stdin.")
+        kind = SUFFIXES.get(path.suffix.lower(), kind)
+        if kind not in ("jsonl", "csv"):
+            yield from read_rows(path)
+            return
+        stream: BinaryIO = stack.enter_context(path.open("rb"))
+    else:
+        data, stream = "stdin", sys.stdin.buffer
+    if kind == "csv":
+        yield from csv_rows(stream, data)
+    elif kind == "jsonl":
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield json_row(line.removeprefix(b"\xef\xbb\xbf"), f"{data}:{number}")
+            except DataError as error:
+                yield error
+    else:
+        raise SpecError(f"--format: {kind!r} is not known.", hint="Use jsonl or csv.")
+
+
+def _answers(
+    model: Model, rows: Iterator[Row | DataError], columns: Columns
+) -> Iterator[dict[str, Any]]:
+    """An answer for each row, in order; the model sees only rows that hold a text.
+
+    Rows wait in a queue while the model, which reads ahead to keep its workers busy, has not
+    answered them; the queue is as short as the model's window.
+    """
+    from potstill.data.reading import input_of
+
+    waiting: deque[dict[str, Any] | None] = deque()
+    identifiers: deque[Any] = deque()
+
+    def inputs() -> Iterator[Input]:
+        for row in rows:
+            if isinstance(row, DataError):
+                waiting.append({"error": str(row)})
+                continue
+            value = input_of(row, columns)
+            if value is None:
+                waiting.append({"error": f"{row.where}: no text in {columns.input!r}"})
+                continue
+            waiting.append(None)
+            identifiers.append(row.fields.get(columns.id))
+            yield value
+
+    for prediction in model.stream(inputs()):
+        while (fault := waiting.popleft()) is not None:
+            yield fault
+        identifier = identifiers.popleft()
+        answer = prediction.to_json()
+        yield answer if identifier is None else {"id": identifier, **answer}
+    yield from (fault for fault in waiting if fault is not None)
+
+
+def _columns(inputs: list[str] | None, target: str | None, model: Model | None = None) -> Columns:
+    """The column map: what the command line says, else the model's own, else the default."""
+    from potstill.spec.task import Columns
+
+    known = model.card["task"].get("columns") if model is not None else None
+    base = Columns.model_validate(known or {})
+    changes: dict[str, Any] = {}
+    if inputs:
+        changes["input"] = inputs[0] if len(inputs) == 1 else inputs
+    if target:
+        changes["target"] = target
+    return base.model_copy(update=changes)
+
+
+def evaluate(
+    predictor: PredictorPath,
+    data: Gold,
+    column: InputColumns = None,
+    label_column: TargetColumn = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a model on rows with a person's label: scores with 95% intervals.
+
+    Example: potstill evaluate examples/complaints/model --data examples/complaints/gold.jsonl
+    """
+    from potstill import api
+
+    result = api.evaluate(predictor, data, columns=_columns(column, label_column))
+    if as_json:
+        terminal.print_json(result.to_json())
+        return
+    terminal.print_table(
+        [f"{result.n:,} rows", "value", "95% interval"],
+        [
+            (name, f"{value.value:.3f}", f"{value.low:.3f} to {value.high:.3f}")
+            for name, value in result.metrics.items()
+        ],
+    )
+    terminal.next_step(f"potstill compare {predictor} OTHER --data {data}")
+
+
+def compare(
+    a: PredictorPath,
+    b: PredictorPath,
+    data: Gold,
+    column: InputColumns = None,
+    label_column: TargetColumn = None,
+    examples: Annotated[int, typer.Option(help="Differing rows to show.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Judge two predictors on the same rows, paired, example by example.
+
+    Example: potstill compare examples/complaints/model examples/complaints/answers/gpt-4o.jsonl
+    --data examples/complaints/gold.jsonl
+    """
+    from potstill import api
+
+    result = api.compare(a, b, data, columns=_columns(column, label_column))
+    if as_json:
+        terminal.print_json(result.to_json())
+        return
+    from potstill.cli.tables import print_comparison
+
+    print_comparison(result, examples)
+
+
+def trace(
+    model: ModelPath,
+    as_json: Json = False,
+) -> None:
+    """Where what a model learned came from: each source's share of the training rows.
+
+    Example: potstill trace examples/complaints/model
+    """
+    from potstill import api
+
+    lineage = api.trace(model)
+    if as_json:
+        terminal.print_json(lineage)
+        return
+    terminal.print_table(
+        [f"{lineage['rows']:,} training rows", "kind", "gave", "terms", "rows", "share"],
+        [
+            (
+                share["name"],
+                share["kind"],
+                ", ".join(share["contributed"]),
+                share["terms"] or "unknown",
+                f"{share['rows']:,}",
+                f"{share['share']:.1%}",
+            )
+            for share in lineage["shares"]
+        ],
+        text_columns=4,
+    )

@@ -1,0 +1,73 @@
+"""The judge: how good a predictor is, how sure we are of that, and what it costs.
+
+Numpy is enough for everything but the TF-IDF baseline, which needs scikit-learn.
+"""
+
+from potstill.evaluate.baselines import MAJORITY, TFIDF, Majority, TfidfLogistic
+from potstill.evaluate.calibration import Bin, Calibration, CoveragePoint
+from potstill.evaluate.gates import GateResult, check_gates
+from potstill.evaluate.intervals import Interval
+from potstill.evaluate.latency import (
+    USD_PER_CORE_HOUR,
+    Latency,
+    measure_latency,
+    usd_per_million,
+)
+from potstill.evaluate.metrics import (
+    Confusion,
+    Evaluation,
+    LabelScore,
+    evaluate,
+    fidelity,
+)
+from potstill.evaluate.paired import ComparedRow, Comparison, compare, mcnemar_p
+from potstill.evaluate.render import write_report
+from potstill.evaluate.report import (
+    Entry,
+    FilterCount,
+    LineageShare,
+    Mistake,
+    Report,
+    SplitCount,
+    TaskFacts,
+    worst_mistakes,
+)
+from potstill.evaluate.wording import Verdict, headline, verdicts
+
+__all__ = [
+    "MAJORITY",
+    "TFIDF",
+    "USD_PER_CORE_HOUR",
+    "Bin",
+    "Calibration",
+    "ComparedRow",
+    "Comparison",
+    "Confusion",
+    "CoveragePoint",
+    "Entry",
+    "Evaluation",
+    "FilterCount",
+    "GateResult",
+    "Interval",
+    "LabelScore",
+    "Latency",
+    "LineageShare",
+    "Majority",
+    "Mistake",
+    "Report",
+    "SplitCount",
+    "TaskFacts",
+    "TfidfLogistic",
+    "Verdict",
+    "check_gates",
+    "compare",
+    "evaluate",
+    "fidelity",
+    "headline",
+    "mcnemar_p",
+    "measure_latency",
+    "usd_per_million",
+    "verdicts",
+    "worst_mistakes",
+    "write_report",
+]

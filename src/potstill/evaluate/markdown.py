@@ -1,0 +1,192 @@
+"""`report.md`: the same findings and tables as the page, without the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from potstill.evaluate.intervals import Interval
+from potstill.evaluate.report import Report
+from potstill.evaluate.wording import (
+    METRIC_NAMES,
+    Numbers,
+    bound,
+    dollars,
+    fact_text,
+    figure_name,
+    headline,
+    key_text,
+    milliseconds,
+    p_text,
+    target_text,
+    verdicts,
+)
+
+_UNKNOWN = "\N{EN DASH}"
+
+
+def markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    evaluation = report.student.evaluation
+    numbers = Numbers(evaluation.n)
+    parts = [f"# {_plain(report.task.name)}: report", f"**{_plain(headline(report))}**"]
+    if report.task.description:
+        parts.append(_plain(report.task.description))
+    parts += [f"> **Warning:** {_plain(warning)}" for warning in report.all_warnings]
+    found = [f"- **{_plain(one.topic)}.** {_plain(one.text)}" for one in verdicts(report)]
+    if found:
+        parts.append("\n".join(found))
+    parts += _results(report, numbers)
+    parts += _gates(report)
+    parts += _labels(report, numbers)
+    parts += _evidence(report)
+    for title, facts in (
+        ("Training", report.training),
+        ("Exported model", report.export),
+        ("Versions", report.versions),
+    ):
+        if facts:
+            rows = ([key_text(name), fact_text(value)] for name, value in facts.items())
+            parts.append(_table(title, ["", ""], rows))
+    parts.append(
+        f"Brackets hold 95% bootstrap intervals over {evaluation.n:,} held-out gold rows. "
+        "Macro-F1 is the mean over the labels that occur in gold or answers."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _results(report: Report, numbers: Numbers) -> list[str]:
+    keys = ["accuracy", "macro_f1"]
+    if report.student.evaluation.multilabel:
+        keys.insert(0, "micro_f1")
+    rows = (
+        [
+            f"{entry.name} ({entry.role})",
+            *(numbers.interval(entry.evaluation.metrics[key]) for key in keys),
+            str(entry.evaluation.unanswered),
+            milliseconds(entry.latency.p50_ms) if entry.latency else _UNKNOWN,
+            milliseconds(entry.latency.p95_ms) if entry.latency else _UNKNOWN,
+            dollars(entry.usd_per_million) if entry.usd_per_million is not None else _UNKNOWN,
+        ]
+        for entry in report.entries
+    )
+    names = [METRIC_NAMES[key] for key in keys]
+    header = ["Predictor", *names, "Unanswered", "Median, ms", "p95, ms", "USD a million"]
+    parts = [_table("Results", header, rows)]
+    if report.comparisons:
+        compared = (
+            [
+                " against ".join(one.names),
+                *(numbers.signed_interval(one.differences[key]) for key in keys),
+                f"{one.wins} / {one.losses} / {one.ties}",
+                p_text(one.p_value),
+                one.outcome,
+            ]
+            for one in report.comparisons
+        )
+        header = ["", *names, "Won / lost / tied", "McNemar", "Finding"]
+        parts.append(_table("Paired tests", header, compared))
+    return parts
+
+
+def _gates(report: Report) -> list[str]:
+    if not report.gates:
+        return []
+    rows = (
+        [
+            figure_name(gate.name),
+            *(
+                bound(gate.name, value) if value is not None else _UNKNOWN
+                for value in (gate.value, gate.min, gate.max)
+            ),
+            "met" if gate.passed else "NOT MET" if gate.value is not None else "NOT KNOWN",
+        ]
+        for gate in report.gates
+    )
+    return [
+        _table("Acceptance gates", ["Figure", "Measured", "At least", "At most", "Result"], rows)
+    ]
+
+
+def _labels(report: Report, numbers: Numbers) -> list[str]:
+    evaluation = report.student.evaluation
+
+    def cell(interval: Interval, rows: int) -> str:
+        return numbers.interval(interval) if rows else _UNKNOWN
+
+    rows = (
+        [
+            score.label,
+            cell(score.precision, score.predicted),
+            cell(score.recall, score.support),
+            cell(score.f1, score.support + score.predicted),
+            str(score.support),
+            str(score.predicted),
+        ]
+        for score in evaluation.per_label
+    )
+    header = ["Label", "Precision", "Recall", "F1", "Wanted", "Answered"]
+    parts = [_table("Labels", header, rows)]
+    errors = [pair for pair in evaluation.confusion if pair.gold != pair.predicted][:20]
+    if errors:
+        listed = (
+            [pair.gold or "nothing", pair.predicted or "nothing", str(pair.n)] for pair in errors
+        )
+        parts.append(_table("Confused most", ["Wanted", "Answered", "Rows"], listed))
+    return parts
+
+
+def _evidence(report: Report) -> list[str]:
+    parts: list[str] = []
+    if report.data:
+        counts = ([one.split, str(one.rows), str(one.gold), str(one.silver)] for one in report.data)
+        parts.append(_table("Rows by split", ["Split", "Rows", "Gold", "Silver"], counts))
+    if report.filters:
+        taken = (
+            [
+                key_text(one.stage),
+                key_text(one.cause),
+                str(one.rows),
+                dollars(one.cost_usd) if one.cost_usd is not None else "not known",
+            ]
+            for one in report.filters
+        )
+        parts.append(_table("Rows rejected", ["Stage", "Cause", "Rows", "USD lost"], taken))
+    if report.lineage:
+        sources = (
+            [
+                one.name,
+                one.kind,
+                ", ".join(one.contributed),
+                one.terms or "not known",
+                f"{one.rows:,}",
+                f"{one.share:.1%}",
+            ]
+            for one in report.lineage
+        )
+        header = ["Source", "Kind", "Gave", "Terms", "Rows", "Share"]
+        parts.append(_table("Sources of the training rows", header, sources))
+    if report.mistakes:
+        lines = [
+            f"- {_plain(one.text)}  \n  wanted **{_plain(target_text(one.gold))}**, "
+            f"answered **{_plain(target_text(one.predicted))}** (row {_plain(one.id)})"
+            for one in report.mistakes
+        ]
+        parts.append("## Mistakes it was surest of\n\n" + "\n".join(lines))
+    return parts
+
+
+def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(header), ["---"] * len(header), *(list(row) for row in rows)]
+    body = "\n".join(
+        "| " + " | ".join(cell if cell == "---" else _plain(cell) for cell in line) + " |"
+        for line in lines
+    )
+    return f"## {title}\n\n{body}"
+
+
+def _plain(text: str) -> str:
+    """User text that cannot break a table or become markup."""
+    flat = " ".join(text.split())
+    for mark in "\\`*_[]<>|#":
+        flat = flat.replace(mark, "\\" + mark)
+    return flat

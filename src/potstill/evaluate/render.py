@@ -1,0 +1,167 @@
+"""`report.html`, `report.json` and `report.md` from a `Report`.
+
+The HTML is one file that needs no network and no script.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from potstill.errors import StorageError
+from potstill.evaluate import charts, wording
+from potstill.evaluate.calibration import CoveragePoint
+from potstill.evaluate.markdown import markdown
+from potstill.evaluate.metrics import Confusion, Evaluation, LabelScore
+from potstill.evaluate.report import Report
+
+_PAIRS_SHOWN = 20
+_PAIRS_BESIDE_HEAT_MAP = 8
+_LABELS_OPEN = 25
+_LABELS_SIDE_BY_SIDE = 8
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write `report.json`, `report.html` and `report.md`, each whole or not at all.
+
+    Args:
+        report: what to write.
+        folder: made where it does not exist; files of these names are replaced.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    pages = {
+        "report.json": orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2) + b"\n",
+        "report.html": html(report).encode("utf-8", "replace"),
+        "report.md": markdown(report).encode("utf-8", "replace"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in pages.items():
+            _replace(folder / name, content)
+    except OSError as error:
+        raise StorageError(
+            f"the report cannot be written: {error.strerror}",
+            where=str(folder),
+            hint="Free some space, or choose a folder that may be written.",
+        ) from error
+
+
+def html(report: Report) -> str:
+    """The page, as one string."""
+    evaluation = report.student.evaluation
+    numbers = wording.Numbers(evaluation.n)
+    heat_map = not evaluation.multilabel and len(evaluation.labels) <= charts.HEAT_MAP_LABELS
+    metric = wording.METRIC_NAMES[evaluation.primary]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            evaluation=evaluation,
+            numbers=numbers,
+            headline=_unbroken(wording.headline(report)),
+            verdicts=wording.verdicts(report),
+            metrics=_shown_metrics(evaluation),
+            metric=metric,
+            timed=[entry for entry in report.entries if entry.latency is not None],
+            labels=_label_rows(evaluation),
+            labels_open=len(evaluation.labels) <= _LABELS_OPEN,
+            heat_map=heat_map,
+            side_by_side=heat_map and len(evaluation.labels) <= _LABELS_SIDE_BY_SIDE,
+            pairs=_confused_pairs(evaluation, _PAIRS_BESIDE_HEAT_MAP if heat_map else _PAIRS_SHOWN),
+            coverage_rows=_coverage_rows(evaluation),
+            charts=charts,
+            words=wording,
+        )
+    )
+
+
+def _confused_pairs(evaluation: Evaluation, most: int) -> list[Confusion]:
+    """The errors that occur most, most frequent first."""
+    errors = [pair for pair in evaluation.confusion if pair.gold != pair.predicted]
+    return errors[:most]
+
+
+def _breakable(name: str) -> Markup:
+    """A label that may go on in a new line after its underscores and slashes."""
+    return escape(name).replace("_", Markup("_<wbr>")).replace("/", Markup("/<wbr>"))
+
+
+def _unbroken(headline: str) -> Markup:
+    """The headline, with a name of ours that must not be broken at its hyphen."""
+    return escape(headline).replace("TF-IDF", Markup('<span class="whole">TF-IDF</span>'))
+
+
+def _shown_metrics(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Keys and names for the main table; in classification micro-F1 repeats accuracy."""
+    keys = (
+        ("micro_f1", "macro_f1", "accuracy")
+        if evaluation.multilabel
+        else (
+            "accuracy",
+            "macro_f1",
+        )
+    )
+    renamed = {"accuracy": "All labels right"} if evaluation.multilabel else {}
+    return [(key, renamed.get(key, wording.METRIC_NAMES[key])) for key in keys]
+
+
+def _coverage_rows(evaluation: Evaluation) -> list[CoveragePoint]:
+    """Round shares of the curve, for a reader who must choose a threshold."""
+    curve = evaluation.coverage
+    if not curve:
+        return []
+    wanted = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    nearest = (min(curve, key=lambda point: abs(point.coverage - share)) for share in wanted)
+    return list({point.n: point for point in nearest}.values())
+
+
+def _label_rows(evaluation: Evaluation) -> list[LabelScore]:
+    """In the task's order while one can overlook them, otherwise the weakest first."""
+    scores = list(evaluation.per_label)
+    if len(scores) > _LABELS_OPEN:
+        scores.sort(key=lambda score: (score.support == 0, score.f1.value))
+    return scores
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("potstill.evaluate", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        ms=wording.milliseconds,
+        usd=wording.dollars,
+        fact=wording.fact_text,
+        figure=wording.figure_name,
+        breakable=_breakable,
+        key=wording.key_text,
+        target=wording.target_text,
+        p=wording.p_text,
+    )
+    return environment
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,317 @@
+"""The report as data: everything that its pages show, and nothing about how.
+
+A `Report` goes to `report.json` and back without loss, so that its pages can be written
+again, in another style or by a later version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+from potstill.data import Example, Prediction, Split, Target
+from potstill.data.example import SourceKind
+from potstill.errors import DataError
+from potstill.evaluate.gates import GateResult, check_gates
+from potstill.evaluate.intervals import Interval
+from potstill.evaluate.latency import USD_PER_CORE_HOUR, Latency
+from potstill.evaluate.metrics import Evaluation
+from potstill.evaluate.paired import Comparison
+from potstill.evaluate.record import Record
+from potstill.spec.task import Gate
+
+FORMAT = 1
+"""Version of `report.json`."""
+
+Fact = str | int | float | bool | None
+Role = Literal["student", "teacher", "baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts(Record):
+    """What was wanted.
+
+    Attributes:
+        name: short name of the task.
+        type: kind of task.
+        description: the question, in one sentence.
+        labels: the labels in their one fixed order.
+    """
+
+    name: str
+    type: Literal["classification", "multilabel"]
+    labels: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Record):
+    """One predictor: a row of the main table.
+
+    Attributes:
+        role: what it is to this task.
+        evaluation: how good it is, on the same gold rows as every other entry.
+        latency: time of one answer; None where it is not known.
+        usd_per_million: price of a million answers; None where it is not known.
+        note: a remark for the reader, e.g. why a figure is missing.
+    """
+
+    role: Role
+    evaluation: Evaluation
+    latency: Latency | None = None
+    usd_per_million: float | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The predictor's name."""
+        return self.evaluation.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCount(Record):
+    """Rows of one split.
+
+    Attributes:
+        split: train, dev or test.
+        rows: rows that remained after filtering.
+        gold: those whose target a person gave.
+        silver: those whose target a teacher gave.
+    """
+
+    split: Split
+    rows: int
+    gold: int
+    silver: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterCount(Record):
+    """Rows that one cause took.
+
+    Attributes:
+        stage: the stage, or the filter, that rejected them.
+        cause: why.
+        rows: how many.
+        cost_usd: money that was paid for them and is lost; None is unknown.
+    """
+
+    stage: str
+    cause: str
+    rows: int
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageShare(Record):
+    """What one source gave to the training rows.
+
+    Attributes:
+        name: the source.
+        kind: a person, a model, a data set or a rule.
+        contributed: which parts came from it.
+        terms: licence or terms-of-use id; None is unknown.
+        rows: training rows that it contributed to.
+        share: their share of all training rows; shares may sum to more than one.
+    """
+
+    name: str
+    kind: SourceKind
+    contributed: tuple[str, ...]
+    terms: str | None
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake(Record):
+    """A gold row that the student has wrong: what a person should read first.
+
+    Attributes:
+        id: the row's id.
+        text: its text, cut to a few lines.
+        gold: what was wanted.
+        predicted: what the student answered.
+        confidence: how sure it was; None where it gives none.
+        teacher: what the teacher answered; None where it did not.
+    """
+
+    id: str
+    text: str
+    gold: Target
+    predicted: Target | None
+    confidence: float | None = None
+    teacher: Target | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Record):
+    """How good a student is, against whom, at what price, and what it learned from.
+
+    Only `task` and `entries` are required; the pages leave out what is missing.
+
+    Attributes:
+        task: what was wanted.
+        entries: student, teachers and baselines, in the order of the tables. The first
+            student is the report's subject, the first teacher its yardstick.
+        comparisons: paired tests, the student first in each.
+        fidelity: share of a teacher's answers that the student gives too, by teacher.
+        gates: the acceptance gates (see `with_gates`).
+        data: rows by split.
+        filters: rows rejected, by cause.
+        lineage: sources of the training rows.
+        training: facts of the training, for people; a key is shown with spaces for `_`.
+        export: facts of the exported model.
+        versions: versions and hashes that this run depended on.
+        mistakes: rows that the student has wrong (see `worst_mistakes`).
+        warnings: sentences for the reader; those of the student's evaluation come by
+            themselves.
+        created: date and time, ISO 8601.
+        run: id of the run.
+        seed: of every random choice.
+        machine: where latency was measured.
+        usd_per_core_hour: price of a core that `usd_per_million` of what runs here rests on.
+    """
+
+    task: TaskFacts
+    entries: tuple[Entry, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    fidelity: dict[str, Interval] = field(default_factory=dict)
+    gates: tuple[GateResult, ...] = ()
+    data: tuple[SplitCount, ...] = ()
+    filters: tuple[FilterCount, ...] = ()
+    lineage: tuple[LineageShare, ...] = ()
+    training: dict[str, Fact] = field(default_factory=dict)
+    export: dict[str, Fact] = field(default_factory=dict)
+    versions: dict[str, Fact] = field(default_factory=dict)
+    mistakes: tuple[Mistake, ...] = ()
+    warnings: tuple[str, ...] = ()
+    created: str = ""
+    run: str = ""
+    seed: int | None = None
+    machine: str = ""
+    usd_per_core_hour: float = USD_PER_CORE_HOUR
+
+    def __post_init__(self) -> None:
+        if self._first("student") is None:
+            raise DataError("a report needs an entry with the role 'student'")
+        sizes = {entry.evaluation.n for entry in self.entries}
+        if len(sizes) > 1:
+            raise DataError(f"the entries were evaluated on different rows: {sorted(sizes)}")
+
+    @property
+    def student(self) -> Entry:
+        """The subject of the report."""
+        found = self._first("student")
+        assert found is not None
+        return found
+
+    @property
+    def teacher(self) -> Entry | None:
+        """The yardstick: the first teacher."""
+        return self._first("teacher")
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The report's own warnings, after those of the student's evaluation."""
+        return tuple(dict.fromkeys(self.student.evaluation.warnings + self.warnings))
+
+    def comparison_with(self, name: str) -> Comparison | None:
+        """The paired test of the student against the predictor of that name."""
+        found = (one for one in self.comparisons if one.names == (self.student.name, name))
+        return next(found, None)
+
+    def figures(self) -> dict[str, float | None]:
+        """The figures that gates bound; None is not known.
+
+        `teacher_gap` is the teacher's primary metric minus the student's: above 0 the
+        student is behind.
+        """
+        student, teacher = self.student, self.teacher
+        metrics = student.evaluation.metrics
+        judged = student.evaluation.calibration
+        gap = None
+        if teacher is not None:
+            gap = teacher.evaluation.score.value - student.evaluation.score.value
+        return {
+            "accuracy": metrics["accuracy"].value,
+            "macro_f1": metrics["macro_f1"].value,
+            "micro_f1": metrics["micro_f1"].value,
+            "teacher_gap": gap,
+            "ece": judged.ece.value if judged is not None else None,
+            "latency_p95_ms": student.latency.p95_ms if student.latency is not None else None,
+            "usd_per_million": student.usd_per_million,
+        }
+
+    def with_gates(self, accept: Mapping[Any, Gate]) -> Report:
+        """The same report, held against a task's gates."""
+        return replace(self, gates=tuple(check_gates(accept, self.figures())))
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for `report.json`; rows of comparisons are left out."""
+        lean = replace(self, comparisons=tuple(one.without_rows() for one in self.comparisons))
+        return {"format": FORMAT, **super(Report, lean).to_json()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: it is no report, or one of another format.
+        """
+        known = dict(row)
+        version = known.pop("format", None)
+        if version != FORMAT:
+            raise DataError(
+                f"this is a report of format {version}; format {FORMAT} is understood",
+                hint="Evaluate again to write it anew.",
+            )
+        return super(Report, cls).from_json(known)
+
+    def _first(self, role: Role) -> Entry | None:
+        return next((entry for entry in self.entries if entry.role == role), None)
+
+
+def worst_mistakes(
+    predictions: Sequence[Prediction],
+    gold: Sequence[Example],
+    *,
+    teacher: Sequence[Prediction] | None = None,
+    limit: int = 12,
+    characters: int = 320,
+) -> tuple[Mistake, ...]:
+    """The wrong answers that the student was surest of: often its gaps, often wrong gold.
+
+    Args:
+        predictions: the student's answers, in the order of `gold`.
+        gold: the rows.
+        teacher: the teacher's answers, in the same order.
+        limit: at most so many.
+        characters: longer texts are cut.
+    """
+    found = [
+        Mistake(
+            id=example.id,
+            text=_cut(example.text, characters),
+            gold=example.target,
+            predicted=prediction.target,
+            confidence=prediction.confidence,
+            teacher=teacher[index].target if teacher is not None else None,
+        )
+        for index, (prediction, example) in enumerate(zip(predictions, gold, strict=True))
+        if example.target is not None and not _same(prediction.target, example.target)
+    ]
+    found.sort(key=lambda mistake: -(mistake.confidence or 0.0))
+    return tuple(found[:limit])
+
+
+def _same(a: Target | None, b: Target) -> bool:
+    return set(a) == set(b) if isinstance(a, tuple) and isinstance(b, tuple) else a == b
+
+
+def _cut(text: str, characters: int) -> str:
+    # Lone surrogates and control characters would break the files that this is written to.
+    clean = text[: 8 * characters].encode("utf-8", "replace").decode()
+    flat = " ".join("".join(mark if mark.isprintable() else " " for mark in clean).split())
+    return flat if len(flat) <= characters else flat[: characters - 1].rstrip() + "…"

@@ -1,0 +1,306 @@
+"""Figures and results in words: the sentences that every form of the report shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from potstill.data import Target
+from potstill.evaluate.baselines import TFIDF
+from potstill.evaluate.intervals import Interval
+from potstill.evaluate.paired import Comparison
+from potstill.evaluate.report import Entry, Fact, Report
+
+METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "micro_f1": "Micro-F1"}
+
+_FIGURE_NAMES = {
+    **METRIC_NAMES,
+    "teacher_gap": "Gap to the teacher",
+    "ece": "Expected calibration error",
+    "latency_p95_ms": "Latency, 95th percentile",
+    "usd_per_million": "Price of a million answers",
+}
+
+# With fewer rows than this a third decimal would show nothing but noise.
+_ROWS_FOR_THREE_DECIMALS = 1000
+
+_MINUS = "\N{MINUS SIGN}"
+
+Tone = Literal["good", "bad", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One finding.
+
+    Attributes:
+        topic: what it is about, in a word or two.
+        text: the finding, in a sentence or two.
+        tone: whether it speaks for the student, against it, or neither.
+    """
+
+    topic: str
+    text: str
+    tone: Tone = "plain"
+
+
+class Numbers:
+    """Writes figures with the precision that the number of rows supports.
+
+    Args:
+        rows: gold rows of the report.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._decimals = 2 if rows < _ROWS_FOR_THREE_DECIMALS else 3
+
+    def share(self, value: float) -> str:
+        """A share between 0 and 1."""
+        # Adding a little makes a half round up, as readers expect of 0.735.
+        return f"{value + 1e-9:.{self._decimals}f}"
+
+    def signed(self, value: float) -> str:
+        """A difference of shares, with its sign."""
+        text = f"{value:+.{self._decimals}f}".replace("-", _MINUS)
+        return text if text.strip(f"+{_MINUS}0.") else text[1:]
+
+    def bounds(self, interval: Interval) -> str:
+        """The interval alone, ``[0.68, 0.80]``."""
+        return f"[{self.share(interval.low)}, {self.share(interval.high)}]"
+
+    def interval(self, interval: Interval) -> str:
+        """The figure and its interval, ``0.74 [0.68, 0.80]``."""
+        return f"{self.share(interval.value)} {self.bounds(interval)}"
+
+    def signed_interval(self, interval: Interval) -> str:
+        """A difference and its interval."""
+        low, high = self.signed(interval.low), self.signed(interval.high)
+        return f"{self.signed(interval.value)} [{low}, {high}]"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds with two significant digits, and thousands apart."""
+    if value >= 10:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def dollars(value: float) -> str:
+    """US dollars with two significant digits or whole cents."""
+    if value >= 1:
+        return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
+    return f"{float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".") or "0"
+
+
+def times(value: float) -> str:
+    """A factor, two significant digits."""
+    return f"{float(f'{value:.2g}'):,.10g}"
+
+
+def p_text(value: float) -> str:
+    """A p-value as ``p = 0.03`` or ``p < 0.001``."""
+    text = "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def figure_name(name: str) -> str:
+    """A figure of a gate, for a person."""
+    return _FIGURE_NAMES.get(name, key_text(name))
+
+
+def bound(name: str, value: float) -> str:
+    """A figure of a gate, in its own unit."""
+    if name == "latency_p95_ms":
+        return f"{milliseconds(value)} ms"
+    if name == "usd_per_million":
+        return f"USD {dollars(value)}"
+    return f"{value:.3f}".replace("-", _MINUS)
+
+
+def target_text(target: Target | None) -> str:
+    """A label, or labels, or the lack of them."""
+    if target is None:
+        return "no answer"
+    return target if isinstance(target, str) else ", ".join(target) or "no label"
+
+
+def fact_text(value: Fact) -> str:
+    """A fact's value for a person."""
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
+
+
+def key_text(key: str) -> str:
+    """A fact's key for a person."""
+    return key.replace("_", " ")
+
+
+def headline(report: Report) -> str:
+    """The result in one sentence, with the baseline in it wherever it is not beaten."""
+    numbers = Numbers(report.student.evaluation.n)
+    student, teacher = report.student, report.teacher
+    evaluation = student.evaluation
+    scored = numbers.interval(evaluation.score)
+    if evaluation.multilabel:
+        opening = f"{student.name} reaches a micro-F1 of {scored} on {_rows(evaluation.n)}"
+    else:
+        opening = f"{student.name} answers {scored} of {_rows(evaluation.n)} right"
+    text = opening + _in_time(student)
+    if teacher is not None:
+        text += f"; {teacher.name} {numbers.share(teacher.evaluation.score.value)}"
+        text += _in_time(teacher)
+        compared = report.comparison_with(teacher.name)
+        text += f": {_outcome(compared)}" if compared is not None else ""
+    return text + "." + _baseline_clause(report, numbers)
+
+
+def verdicts(report: Report) -> list[Verdict]:
+    """The findings, most important first."""
+    numbers = Numbers(report.student.evaluation.n)
+    found = [
+        _compared(report, compared, numbers)
+        for compared in report.comparisons
+        if compared.names[0] == report.student.name
+    ]
+    for finding in (
+        _faithful(report, numbers),
+        _calibrated(report, numbers),
+        _confident(report, numbers),
+        _speed(report),
+        _price(report),
+    ):
+        if finding is not None:
+            found.append(finding)
+    return found
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} held-out row" + ("" if count == 1 else "s")
+
+
+def _in_time(entry: Entry) -> str:
+    return f" in {milliseconds(entry.latency.p50_ms)} ms" if entry.latency is not None else ""
+
+
+def _outcome(compared: Comparison) -> str:
+    words = {"better": "the student is better", "worse": "the student is worse"}
+    return words.get(compared.outcome, "within noise")
+
+
+def _baseline_clause(report: Report, numbers: Numbers) -> str:
+    rival = next((entry for entry in report.entries if entry.name == TFIDF), None)
+    compared = report.comparison_with(TFIDF)
+    if rival is None or compared is None or compared.outcome == "better":
+        return ""
+    reached = numbers.share(rival.evaluation.score.value)
+    if compared.outcome == "worse":
+        return f" {TFIDF} beats it: {reached}."
+    return f" {TFIDF}, at {reached}, is not beaten beyond noise."
+
+
+def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict:
+    other = compared.names[1]
+    metric = METRIC_NAMES[compared.primary]
+    counts = (
+        f"{metric} {numbers.signed_interval(compared.difference)}; {compared.wins} rows won, "
+        f"{compared.losses} lost, {p_text(compared.p_value)}"
+    )
+    if compared.outcome == "better":
+        return Verdict(f"Against {other}", f"The student is better: {counts}.", "good")
+    if compared.outcome == "worse":
+        advice = " Use the baseline, or give the student more and better rows."
+        text = f"The student is worse: {counts}." + (advice if other == TFIDF else "")
+        return Verdict(f"Against {other}", text, "bad")
+    text = f"Within noise: {counts}."
+    if other == TFIDF:
+        text += " On these rows the student has not earned its place over a plain baseline."
+        return Verdict(f"Against {other}", text, "bad")
+    return Verdict(f"Against {other}", text)
+
+
+def _faithful(report: Report, numbers: Numbers) -> Verdict | None:
+    if not report.fidelity:
+        return None
+    shares = ", ".join(
+        f"{numbers.interval(share)} of those of {name}" for name, share in report.fidelity.items()
+    )
+    return Verdict(
+        "Fidelity", f"Of a teacher's answers, right or wrong, it gives the same: {shares}."
+    )
+
+
+def _calibrated(report: Report, numbers: Numbers) -> Verdict | None:
+    judged = report.student.evaluation.calibration
+    if judged is None:
+        return None
+    error = f"expected calibration error {numbers.interval(judged.ece)}"
+    if judged.ece.value <= judged.ece_by_chance:
+        text = (
+            f"Confidences are honest as far as {judged.n:,} rows can tell: {error}, and chance "
+            f"alone explains up to {numbers.share(judged.ece_by_chance)}."
+        )
+        return Verdict("Confidence", text, "good")
+    side = "high" if judged.confidence > judged.accuracy else "low"
+    text = (
+        f"Confidences are too {side} on average ({numbers.share(judged.confidence)} stated, "
+        f"{numbers.share(judged.accuracy)} right): {error}, of which chance explains up to "
+        f"{numbers.share(judged.ece_by_chance)}."
+    )
+    return Verdict("Confidence", text, "bad")
+
+
+def _confident(report: Report, numbers: Numbers) -> Verdict | None:
+    curve = report.student.evaluation.coverage
+    if not curve:
+        return None
+    point = min(curve, key=lambda point: abs(point.coverage - 0.8))
+    text = (
+        f"Of the surest {point.coverage:.0%} of the answers (confidence "
+        f"{numbers.share(point.threshold)} and above) {numbers.interval(point.accuracy)} are right."
+    )
+    return Verdict("Coverage", text)
+
+
+def _speed(report: Report) -> Verdict | None:
+    student = report.student.latency
+    # A committee has no time of its own; its first member that has one stands for it.
+    timed = (entry for entry in report.entries if entry.role == "teacher" and entry.latency)
+    teacher = next(timed, None)
+    if student is None or teacher is None or teacher.latency is None:
+        return None
+    faster = teacher.latency.p50_ms / student.p50_ms
+    text = f"Half of the answers take at most {milliseconds(student.p50_ms)} ms, 95% at most "
+    text += f"{milliseconds(student.p95_ms)} ms"
+    if faster > 1:
+        return Verdict(
+            "Speed", f"{text}: {times(faster)} times faster than {teacher.name}.", "good"
+        )
+    return Verdict("Speed", f"{text}: no faster than {teacher.name}.", "bad")
+
+
+def _price(report: Report) -> Verdict | None:
+    mine = report.student.usd_per_million
+    if mine is None:
+        return None
+    priced = (
+        entry for entry in report.entries if entry.role == "teacher" and entry.usd_per_million
+    )
+    teacher = next(priced, None)
+    theirs = teacher.usd_per_million if teacher is not None else None
+    text = (
+        f"A million answers cost USD {dollars(mine)}, on a core at "
+        f"USD {dollars(report.usd_per_core_hour)} an hour"
+    )
+    if teacher is None or not theirs or not mine:
+        return Verdict("Price", f"{text}.")
+    if theirs > mine:
+        text += f", against USD {dollars(theirs)} for {teacher.name}: {times(theirs / mine)} times cheaper."
+        return Verdict("Price", text, "good")
+    return Verdict(
+        "Price", f"{text}, against USD {dollars(theirs)} for {teacher.name}: no cheaper.", "bad"
+    )

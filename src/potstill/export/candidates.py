@@ -1,0 +1,71 @@
+"""The graphs that could ship: int8 with dynamic and with static activations, and fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from potstill.errors import MissingExtraError
+from potstill.export.choose import Candidate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_CALIBRATION_TEXTS = 128
+"""Texts from which the ranges of static activations are taken, spread evenly."""
+
+_STEPS = 4
+
+
+def make_candidates(
+    module: nn.Module,
+    ids: Sequence[list[int]],
+    *,
+    precision: Literal["auto", "fp32", "int8"],
+    tick: Callable[[str, int, int], None],
+) -> list[Candidate]:
+    """Trace the module once and quantise it in each way that the precision allows.
+
+    Args:
+        module: ``forward(input_ids, attention_mask) -> logits``; it is left as it was.
+        ids: token ids of the development texts, for the ranges of static activations.
+        precision: ``auto`` makes all candidates.
+        tick: called with (phase, done, total).
+
+    Returns:
+        Candidates, the preferred first; with ``int8`` and no pretrained encoder to quantise,
+        none.
+
+    Raises:
+        MissingExtraError: torch, transformers or onnx is not installed.
+    """
+    try:
+        import onnx
+
+        from potstill.export import quantise
+        from potstill.export.graph import serialise, simplify
+        from potstill.export.trace import encoder_paths, trace
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnx", "train") from error
+
+    tick("export", 0, _STEPS)
+    model = trace(module)
+    simplify(model)
+    tick("export", 1, _STEPS)
+    full = [] if precision == "int8" else [Candidate("fp32", serialise(model))]
+    paths = encoder_paths(module)
+    names = [] if precision == "fp32" else quantise.products(model, paths)
+    if not names:
+        return full
+    quantise.quantise_tables(model, paths)
+    tables = serialise(model)
+    sample = list(ids[:: -(-len(ids) // _CALIBRATION_TEXTS)])
+    found: list[Candidate] = []
+    for activations in ("dynamic", "static"):
+        graph = quantise.quantise_products(
+            onnx.load_from_string(tables), names, activations=activations, calibration=sample
+        )
+        found.append(Candidate(f"int8-{activations}", graph))
+        tick("export", 1 + len(found), _STEPS)
+    tick("export", _STEPS, _STEPS)
+    return found + full

@@ -1,0 +1,277 @@
+"""`export_student`: from trained weights to a model folder that has been measured."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from potstill.data.example import Example
+from potstill.errors import ExportError, MissingExtraError
+from potstill.export.calibrate import calibrate
+from potstill.export.candidates import make_candidates
+from potstill.export.choose import Candidate, choose, disagreement, time_all
+from potstill.export.describe import describe_task, make_probes, versions
+from potstill.export.pack import write_folder
+from potstill.runtime.decision import Decision
+from potstill.runtime.reading import Reader
+from potstill.spec.task import StudentSpec, Task
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import nn
+
+Progress = Callable[[str, int, int], None]
+
+_MOST_ROWS = 2000
+"""Development rows that are compared; enough to tell 2 % from 3 %."""
+
+
+class ExportableStudent(Protocol):
+    """What an export needs to know of a trained student."""
+
+    @property
+    def module(self) -> nn.Module:
+        """``forward(input_ids (batch, token), attention_mask (batch, token)) -> logits (batch, label)``."""
+        ...
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The ``tokenizer.json`` of the base."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the logits."""
+        ...
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an input may have several labels, or none."""
+        ...
+
+    @property
+    def base(self) -> Mapping[str, Any]:
+        """The base's name, revision, licence and size."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that the student reads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model folder, and the figures with which it was chosen.
+
+    Attributes:
+        folder: where it lies.
+        precision: ``int8`` or ``fp32``.
+        engine: what runs it, and how its activations are quantised.
+        megabytes: size of the folder (a million bytes each).
+        parity: development rows compared, the share of answers that differ from the trained
+            weights, and the largest difference of a probability; ``candidates`` has the share
+            for each graph that was tried.
+        calibration: temperature, thresholds, rows and the likelihood before and after.
+        timings: for each candidate, milliseconds a text on one thread: mean over development
+            texts, and at 16, 64 and 256 tokens.
+    """
+
+    folder: Path
+    precision: str
+    engine: str
+    megabytes: float
+    parity: dict[str, Any]
+    calibration: dict[str, Any]
+    timings: dict[str, dict[str, float]]
+
+
+def export_student(
+    student: ExportableStudent,
+    *,
+    name: str,
+    dev: Sequence[Example],
+    options: StudentSpec,
+    folder: Path,
+    task: Task | None = None,
+    lineage: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Exported:
+    """Export, quantise, compare, choose, calibrate, and write the model folder.
+
+    Args:
+        student: the trained weights, with their tokenizer and labels.
+        name: the model's name, usually the task's.
+        dev: development rows: their texts decide parity and precision, their targets the
+            calibration. Never test rows.
+        options: ``precision`` and ``max_disagreement`` are read.
+        folder: where the model goes; an older one there is replaced once the new is whole.
+        task: its description and rules are copied into ``model.json``.
+        lineage: the content of ``lineage.json``.
+        seed: which development rows stand for all of them where there are over 2,000.
+        progress: called with (phase, done, total).
+
+    Raises:
+        ExportError: no development rows, a label among them that the student does not know, or
+            answers that differ too often from the trained weights in every precision allowed.
+        MissingExtraError: the ``train`` extra is not installed.
+        StorageError: the folder cannot be written.
+    """
+    if not dev:
+        raise ExportError(
+            "there are no development rows, so nothing shows that the exported model answers "
+            "like the trained weights.",
+            hint="Give it some rows: 'data.dev_fraction' sets them aside.",
+        )
+    _check_targets(dev, student.labels)
+    import onnxruntime
+
+    rows = _sample(dev, seed)
+    tick = progress or _silent
+    tokenizer = _tokenizer(student)
+    reader = Reader(tokenizer)
+    ids = [reader.read(example.input)[0] for example in rows]
+    trained = _trained_logits(student, ids, tick)
+    candidates = make_candidates(student.module, ids, precision=options.precision, tick=tick)
+    if not candidates:
+        raise ExportError(
+            "there is no pretrained encoder inside this student to quantise.",
+            hint="Set 'student.precision: auto' or 'fp32'.",
+        )
+    chosen = _compare(candidates, student, ids, trained, options, tick)
+    decision, calibration = calibrate(
+        Decision(tuple(student.labels), student.multilabel), chosen.logits, rows
+    )
+    parity = {
+        "rows": len(rows),
+        "disagreement": chosen.disagreement,
+        "max_allowed": options.max_disagreement,
+        "max_probability_difference": _difference(decision, chosen.logits, trained),
+        "candidates": {one.name: one.disagreement for one in candidates},
+    }
+    timings = {one.name: one.timings_ms for one in candidates}
+    engine = f"onnxruntime {onnxruntime.__version__}, CPU"
+    document = {
+        "name": name,
+        **decision.to_json(),
+        "task": describe_task(task),
+        "max_tokens": reader.max_tokens,
+        "calibration": calibration,
+        "base": dict(student.base),
+        "export": {
+            "precision": chosen.precision,
+            "graph": chosen.name,
+            "engine": engine,
+            "parity": parity,
+            "timings_ms": timings,
+            "versions": versions(),
+            "machine": platform.machine(),
+        },
+        "probes": make_probes(decision, chosen.session, reader, task),
+    }
+    megabytes = write_folder(
+        folder,
+        document=document,
+        graph=chosen.graph,
+        tokenizer=tokenizer.to_str(),
+        lineage=lineage or {},
+    )
+    return Exported(folder, chosen.precision, engine, megabytes, parity, calibration, timings)
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _check_targets(dev: Sequence[Example], labels: tuple[str, ...]) -> None:
+    for example in dev:
+        target = example.target if example.target is not None else ()
+        unknown = set((target,) if isinstance(target, str) else target).difference(labels)
+        if unknown:
+            raise ExportError(
+                f"the development row {example.id} has the label {min(unknown)!r}, which the "
+                "student does not know.",
+                hint="Train on rows of every label that the development rows have.",
+            )
+
+
+def _sample(dev: Sequence[Example], seed: int) -> list[Example]:
+    if len(dev) <= _MOST_ROWS:
+        return list(dev)
+    kept = np.random.default_rng(seed).choice(len(dev), _MOST_ROWS, replace=False)
+    return [dev[at] for at in sorted(kept.tolist())]
+
+
+def _tokenizer(student: ExportableStudent) -> Tokenizer:
+    """The base's tokenizer as it ships: it truncates, and it does not pad."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(student.tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length=student.max_tokens)
+    return tokenizer
+
+
+def _trained_logits(
+    student: ExportableStudent, ids: Sequence[list[int]], tick: Progress
+) -> NDArray[np.float32]:
+    """Logits (row, label) of the torch module, in padded batches of similar length."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "train") from error
+
+    order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
+    logits = np.empty((len(ids), len(student.labels)), dtype=np.float32)
+    student.module.eval()
+    with torch.inference_mode():
+        for begin in range(0, len(order), 32):
+            batch = order[begin : begin + 32]
+            width = max(len(ids[at]) for at in batch)
+            tokens = torch.zeros((len(batch), width), dtype=torch.int64)
+            mask = torch.zeros_like(tokens)
+            for row, at in enumerate(batch):
+                tokens[row, : len(ids[at])] = torch.tensor(ids[at])
+                mask[row, : len(ids[at])] = 1
+            logits[batch] = student.module(tokens, mask).numpy()
+            tick("parity", begin + len(batch), len(order))
+    return logits
+
+
+def _compare(
+    candidates: list[Candidate],
+    student: ExportableStudent,
+    ids: Sequence[list[int]],
+    trained: NDArray[np.float32],
+    options: StudentSpec,
+    tick: Progress,
+) -> Candidate:
+    total = len(candidates) * len(ids)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        tick("compare", done, total)
+
+    for candidate in candidates:
+        candidate.run_all(ids, step)
+        candidate.disagreement = disagreement(
+            candidate.logits, trained, multilabel=student.multilabel
+        )
+    time_all(candidates, ids, max_tokens=student.max_tokens)
+    return choose(candidates, max_disagreement=options.max_disagreement)
+
+
+def _difference(
+    decision: Decision, ours: NDArray[np.float32], trained: NDArray[np.float32]
+) -> float:
+    """The largest difference of a calibrated probability that the export made."""
+    return float(np.abs(decision.probabilities(ours) - decision.probabilities(trained)).max())

@@ -1,0 +1,1 @@
+"""Memory: the stages of a task, and the folder that remembers them."""

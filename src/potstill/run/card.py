@@ -1,0 +1,117 @@
+"""The model card: ``README.md`` of a model folder, with the front matter that hubs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from potstill.evaluate import Report
+
+
+def model_card(report: Report, model: Mapping[str, Any]) -> str:
+    """The card as Markdown.
+
+    Args:
+        report: the finished report of the run.
+        model: the content of ``model.json``.
+    """
+    return "\n".join([*_front_matter(report, model), *_body(report, model)]) + "\n"
+
+
+def _front_matter(report: Report, model: Mapping[str, Any]) -> list[str]:
+    base = model.get("base", {})
+    metrics = report.student.evaluation.metrics
+    lines = [
+        "---",
+        "pipeline_tag: text-classification",
+        "library_name: potstill",
+        f"base_model: {_quoted(base.get('name', report.student.name))}",
+    ]
+    licences = sorted({share.terms for share in report.lineage if share.terms})
+    lines.append(f"license: {_quoted(base.get('licence') or 'unknown')}")
+    lines += ["datasets:", *(f"- {_quoted(s.name)}" for s in report.lineage if s.kind == "dataset")]
+    lines += [
+        "model-index:",
+        f"- name: {_quoted(report.task.name)}",
+        "  results:",
+        "  - task: {type: text-classification}",
+        f"    dataset: {{name: {_quoted(report.task.name + ' test split')}, type: private}}",
+        "    metrics:",
+    ]
+    lines += [f"    - {{type: {name}, value: {m.value:.4f}}}" for name, m in metrics.items()]
+    lines += [f"terms: [{', '.join(_quoted(licence) for licence in licences)}]", "---", ""]
+    return lines
+
+
+def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
+    evaluation = report.student.evaluation
+    teacher = report.teacher
+    lines = [
+        f"# {report.task.name}",
+        "",
+        report.task.description or "A model for one narrow task.",
+        "",
+        f"It answers with {'some of' if report.task.type == 'multilabel' else 'one of'} "
+        f"{len(report.task.labels)} labels: {', '.join(f'`{n}`' for n in report.task.labels[:20])}"
+        + (" …" if len(report.task.labels) > 20 else "")
+        + ".",
+        "",
+        "```python",
+        "from potstill import Model",
+        "",
+        'Model.load("this folder").predict("…")',
+        "```",
+        "",
+        "## How good it is",
+        "",
+        f"On {evaluation.n} rows that a person labelled and that nothing was trained or tuned on, "
+        "with 95% intervals:",
+        "",
+        "| | value | interval |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {m.value:.3f} | {m.low:.3f} to {m.high:.3f} |"
+            for name, m in evaluation.metrics.items()
+        ),
+        "",
+    ]
+    if teacher is not None:
+        score = teacher.evaluation.score
+        lines += [
+            f"Its teacher, {teacher.name}, reaches {score.value:.3f} "
+            f"({score.low:.3f} to {score.high:.3f}) on the same rows.",
+            "",
+        ]
+    lines += ["## What it learned from", "", "| source | kind | gave | terms | share of rows |"]
+    lines += ["|---|---|---|---|---|"]
+    lines += [
+        f"| {s.name} | {s.kind} | {', '.join(s.contributed)} | {s.terms or 'unknown'} | {s.share:.1%} |"
+        for s in report.lineage
+    ]
+    lines += [
+        "",
+        "Each row's sources are in `lineage.json`.",
+        "",
+        "## Limits",
+        "",
+        f"- It knows its {len(report.task.labels)} labels and forces every text into "
+        + ("some or none of them." if report.task.type == "multilabel" else "one of them."),
+        f"- It reads the first {model.get('max_tokens', '?')} tokens of a text and says `truncated` "
+        "where there were more.",
+        "- Its confidence was calibrated on development rows like those of its training; on other "
+        "text it means less.",
+        *(f"- {warning}" for warning in report.all_warnings),
+        "",
+        "## Gates",
+        "",
+        *(f"- {gate.name}: {'met' if gate.passed else gate.reason}" for gate in report.gates),
+        *(["None were set."] if not report.gates else []),
+    ]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar that cannot be taken for anything but text."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,128 @@
+"""What `check` says: the rows as `run` would see them, what is suspicious, and the steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from potstill.data import Example
+from potstill.data.duplicates import NearDuplicates
+from potstill.run.evidence import Evidence, label, load_answers, read_evidence
+from potstill.spec import LoadedTask
+from potstill.spec.task import Task
+
+_SMALL_TEST_ROWS = 100
+_FEW_ROWS_A_LABEL = 8
+_DOMINANT_SHARE = 0.9
+
+
+def check_task(loaded: LoadedTask) -> dict[str, Any]:
+    """Read everything a task names, change nothing, and describe it.
+
+    Returns:
+        The fields of `potstill.api.CheckResult`.
+
+    Raises:
+        PotstillError: the task cannot be run at all.
+    """
+    task = loaded.task
+    evidence = read_evidence(loaded)
+    rejected = Counter(rejection.cause for rejection in evidence.rejected)
+    answered: dict[str, int] = {}
+    silver: list[Example] = []
+    warnings: list[str] = []
+    if task.teacher is not None and evidence.unlabeled:
+        answers = load_answers(loaded)
+        labelled = label(task, evidence.unlabeled, answers)
+        silver = labelled.examples
+        rejected.update(rejection.cause for rejection in labelled.rejected)
+        answered = Counter(
+            answer.teacher
+            for example in evidence.unlabeled
+            for answer in answers.of(example)
+            if answer.target is not None
+        )
+        warnings += [str(problem) for problem in answers.problems]
+    rows = {
+        "unlabeled": len(evidence.unlabeled),
+        "answered by the teacher": len(silver),
+        "gold for training": len(evidence.train),
+        "gold for development": len(evidence.dev),
+        "gold for the test": len(evidence.test),
+    }
+    warnings += _warnings(task, evidence, silver)
+    return {
+        "task": task.name,
+        "rows": {role: count for role, count in rows.items() if count},
+        "labels": _label_counts(task, [*evidence.train, *evidence.dev, *evidence.test]),
+        "answered": dict(answered),
+        "rejected": dict(rejected.most_common()),
+        "warnings": warnings,
+        "steps": _steps(task, rows, len(answered)),
+    }
+
+
+def _label_counts(task: Task, examples: list[Example]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for example in examples:
+        counts.update([example.target] if isinstance(example.target, str) else example.target or ())
+    return {name: counts[name] for name in task.label_names}
+
+
+def _warnings(task: Task, evidence: Evidence, silver: list[Example]) -> list[str]:
+    found: list[str] = []
+    test = len(evidence.test)
+    if test < _SMALL_TEST_ROWS:
+        found.append(
+            f"the test split has {test} rows: a score of 0.75 would be known to "
+            f"±{1.96 * (0.75 * 0.25 / test) ** 0.5:.2f} only"
+        )
+    training = [*evidence.train, *silver]
+    counts = _label_counts(task, training)
+    rare = [name for name, count in counts.items() if count < _FEW_ROWS_A_LABEL]
+    if rare:
+        listed = ", ".join(f"{name} ({counts[name]})" for name in rare[:5])
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+        found.append(f"fewer than {_FEW_ROWS_A_LABEL} training rows for {listed}{more}")
+    top = max(counts.values(), default=0)
+    if training and top > _DOMINANT_SHARE * len(training):
+        found.append(f"one label holds {top / len(training):.0%} of the training rows")
+    untested = [name for name, count in _label_counts(task, evidence.test).items() if not count]
+    if untested:
+        found.append(f"no test row has the label {untested[0]!r}" + _and_more(untested))
+    copies = _near_copies(task, training)
+    if copies:
+        found.append(f"{copies} training rows nearly repeat another one")
+    return found
+
+
+def _and_more(names: list[str]) -> str:
+    return f" (nor {len(names) - 1} others)" if len(names) > 1 else ""
+
+
+def _near_copies(task: Task, rows: list[Example]) -> int:
+    index = NearDuplicates(task.filter_options.duplicate_similarity)
+    copies = 0
+    for example in rows:
+        if index.find(example.text) is None:
+            index.add(example.id, example.text)
+        else:
+            copies += 1
+    return copies
+
+
+def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:
+    who = f"{teachers} recorded teachers" if teachers > 1 else "the recorded teacher"
+    steps = [f"freeze {rows['gold for the test']} test rows and remove what leaks from them"]
+    if rows["unlabeled"]:
+        steps.append(
+            f"have {who} answer {rows['unlabeled']} rows; "
+            f"{rows['answered by the teacher']} answers are usable, no call is paid for"
+        )
+    steps += [
+        f"filter the training rows: {', '.join(task.filter) or 'no filter'}",
+        f"train {task.student.base} ({task.student.mode})",
+        f"export to ONNX ({task.student.precision}), calibrate, check parity",
+        f"judge on the test rows beside the teacher and the baselines; {len(task.accept)} gates",
+    ]
+    return steps

@@ -1,0 +1,311 @@
+"""The run of a task, stage by stage: read, label, filter, train, export, evaluate, report.
+
+Reads a task file and what it names; writes the run folder. Each stage reads its input from
+the folder, never from the memory of the stage before, so that a resumed run and an
+uninterrupted one take the same path.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.data import Rejection
+from potstill.data.files import write_jsonl, writing_folder
+from potstill.data.lineage import lineage_json
+from potstill.run import judge
+from potstill.run.events import Event, Listener, ignore
+from potstill.run.evidence import (
+    label,
+    load_answers,
+    load_saved,
+    read_evidence,
+    save_examples,
+    select,
+)
+from potstill.run.folder import RunFolder, run_id
+from potstill.spec import LoadedTask
+
+STAGES = ("read", "label", "filter", "train", "export", "evaluate", "report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        folder: the run folder.
+        model: the model folder; None when the run stopped before `export`.
+        report: the content of ``report.json``; None when it stopped before `report`.
+        gates_passed: whether every acceptance gate was met; None without a report.
+        seconds: time spent in each stage, when it was done.
+    """
+
+    folder: Path
+    model: Path | None
+    report: Mapping[str, Any] | None
+    gates_passed: bool | None
+    seconds: Mapping[str, float]
+
+
+def run_task(
+    loaded: LoadedTask,
+    *,
+    runs: Path,
+    until: str | None = None,
+    restart: str | None = None,
+    out: Path | None = None,
+    listener: Listener = ignore,
+) -> Outcome:
+    """Distil a task, or resume where an earlier run of the same task stopped.
+
+    Args:
+        loaded: the task.
+        runs: folder that holds all runs.
+        until: the last stage to do.
+        restart: the first stage to do again, though nothing changed.
+        out: a folder that receives a copy of the finished model.
+        listener: receives events as they happen.
+
+    Raises:
+        PotstillError: any mistake in the task, the data or the environment; the stages that
+            were finished stay finished.
+    """
+    spec = loaded.task.model_dump(mode="json")
+    folder = RunFolder(
+        runs / loaded.task.name / run_id({"task": spec, "folder": str(loaded.folder.resolve())}),
+        listener,
+    )
+    with folder.opened(spec, loaded.task.seed):
+        work = _Distillation(loaded, folder)
+        if restart is not None:
+            folder.forget(STAGES[STAGES.index(restart) :])
+        for stage in STAGES:
+            getattr(work, stage)()
+            if stage == until:
+                break
+        if out is not None and work.model.exists():
+            with writing_folder(out) as partial:
+                shutil.copytree(work.model, partial, dirs_exist_ok=True)
+    seconds = {name: stage["seconds"] for name, stage in folder.stages.items()}
+    finished = "report" in seconds and until in (None, "report")
+    report = judge.load_report(folder.path) if finished else None
+    return Outcome(
+        folder=folder.path,
+        model=work.model if work.model.exists() else None,
+        report=report,
+        gates_passed=all(gate["passed"] for gate in report["gates"]) if report else None,
+        seconds=seconds,
+    )
+
+
+class _Distillation:
+    """One method a stage, in the order of `STAGES`; each reads and writes files alone."""
+
+    def __init__(self, loaded: LoadedTask, folder: RunFolder) -> None:
+        self.loaded = loaded
+        self.task = loaded.task
+        self.folder = folder
+        self.dataset = folder.path / "dataset"
+        self.student = folder.path / "student"
+        self.model = folder.path / "model"
+        self.spec = loaded.task.model_dump(mode="json")
+
+    def _file(self, name: str) -> Path:
+        return self.dataset / f"{name}.jsonl"
+
+    def _slice(self, *keys: str) -> dict[str, Any]:
+        return {key: self.spec[key] for key in keys}
+
+    def _save_rejected(self, stage: str, rejected: Sequence[Rejection]) -> None:
+        """Keep a stage's rejections apart, and all of them together for a reader."""
+        write_jsonl(self.dataset / "rejected" / f"{stage}.jsonl", (r.to_json() for r in rejected))
+        with (self.folder.path / "rejected.jsonl").open("wb") as whole:
+            for name in ("read", "label", "filter"):
+                part = self.dataset / "rejected" / f"{name}.jsonl"
+                if part.exists():
+                    whole.write(part.read_bytes())
+
+    def read(self) -> None:
+        """Rows, checked and split."""
+        data = self.task.data
+        named = (data.unlabeled, data.gold, data.test)
+        files = [path for names in named for path in self.loaded.resolve_all(names)]
+
+        def work() -> dict[str, Any]:
+            evidence = read_evidence(self.loaded)
+            parts = {
+                "gold_train": evidence.train,
+                "gold_dev": evidence.dev,
+                "test": evidence.test,
+                "unlabeled": evidence.unlabeled,
+            }
+            for name, rows in parts.items():
+                save_examples(self._file(name), rows)
+            self._save_rejected("read", evidence.rejected)
+            counts = {name: len(rows) for name, rows in parts.items()}
+            listed = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+            return {"rows": counts, "rejected": len(evidence.rejected), "summary": listed}
+
+        names = ("gold_train", "gold_dev", "test", "unlabeled")
+        self.folder.stage(
+            "read",
+            work,
+            reads=self._slice("type", "labels", "data", "seed", "filter_options"),
+            files=files,
+            writes=[self._file(name) for name in names],
+        )
+
+    def label(self) -> None:
+        """The teacher's answers to the unlabelled rows."""
+        teacher = self.task.teacher
+
+        def work() -> dict[str, Any]:
+            unlabeled = load_saved(self._file("unlabeled"))
+            if teacher is None or not unlabeled:
+                save_examples(self._file("silver"), [])
+                self._save_rejected("label", [])
+                return {"teachers": [], "labelled": 0, "rejected": 0, "summary": "nobody to ask"}
+            answers = load_answers(self.loaded)
+            labelled = label(self.task, unlabeled, answers)
+            for problem in answers.problems:
+                self.folder.tell(Event(kind="warning", stage="label", text=str(problem)))
+            save_examples(self._file("silver"), labelled.examples)
+            self._save_rejected("label", labelled.rejected)
+            return {
+                "teachers": [dict(row) for row in labelled.teachers],
+                "labelled": len(labelled.examples),
+                "rejected": len(labelled.rejected),
+                "summary": f"{len(labelled.examples)} of {len(unlabeled)} rows answered",
+            }
+
+        self.folder.stage(
+            "label",
+            work,
+            reads=self._slice("teacher", "labels"),
+            files=self.loaded.resolve_all(teacher.answers) if teacher else [],
+            writes=[self._file("silver")],
+        )
+
+    def filter(self) -> None:
+        """The rows that teach and the rows that steer."""
+
+        def work() -> dict[str, Any]:
+            selection = select(
+                self.task,
+                load_saved(self._file("gold_train")),
+                load_saved(self._file("gold_dev")),
+                load_saved(self._file("silver")),
+                self._embed,
+            )
+            save_examples(self._file("train"), selection.train)
+            save_examples(self._file("dev"), selection.dev)
+            self._save_rejected("filter", selection.filtered.rejected)
+            rows = {"train": len(selection.train), "dev": len(selection.dev)}
+            return {
+                "rows": rows,
+                "table": [row.to_json() for row in selection.filtered.table],
+                "summary": f"{rows['train']} rows teach, {rows['dev']} steer, "
+                f"{len(selection.filtered.rejected)} rejected",
+            }
+
+        self.folder.stage(
+            "filter",
+            work,
+            reads=self._slice("filter", "filter_options", "policy", "student", "teacher", "seed"),
+            writes=[self._file("train"), self._file("dev")],
+        )
+
+    def _embed(self, texts: Sequence[str]) -> Any:
+        from potstill.train import embed
+
+        options = self.task.student
+        return embed(
+            texts,
+            base=options.base,
+            max_tokens=options.max_tokens,
+            progress=self.folder.progress("filter"),
+        )
+
+    def train(self) -> None:
+        """The student."""
+
+        def work() -> dict[str, Any]:
+            from potstill.train import train_student
+
+            trained = train_student(
+                load_saved(self._file("train")),
+                load_saved(self._file("dev")),
+                labels=self.task.label_names,
+                multilabel=self.task.multilabel,
+                options=self.task.student,
+                seed=self.task.seed,
+                folder=self.student,
+                progress=self.folder.progress("train"),
+            )
+            return {
+                "mode": trained.mode,
+                "rows": trained.rows,
+                "seconds": trained.seconds,
+                "candidates": trained.candidates,
+                "history": trained.history,
+                "summary": f"{trained.mode} {self.task.student.base}",
+            }
+
+        self.folder.stage(
+            "train",
+            work,
+            reads=self._slice("student", "seed"),
+            writes=[self.student / "student.json"],
+        )
+
+    def export(self) -> None:
+        """The model folder."""
+
+        def work() -> dict[str, Any]:
+            from potstill.export import export_student
+            from potstill.train import load_student
+
+            exported = export_student(
+                load_student(self.student),
+                name=self.task.name,
+                dev=load_saved(self._file("dev")),
+                options=self.task.student,
+                folder=self.model,
+                task=self.task,
+                lineage=lineage_json(load_saved(self._file("train"))),
+                seed=self.task.seed,
+                progress=self.folder.progress("export"),
+            )
+            return {
+                "precision": exported.precision,
+                "engine": exported.engine,
+                "megabytes": exported.megabytes,
+                "parity": exported.parity,
+                "calibration": exported.calibration,
+                "timings": exported.timings,
+                "summary": f"{exported.precision}, {exported.megabytes:.1f} MB",
+            }
+
+        self.folder.stage("export", work, reads={}, writes=[self.model / "model.json"])
+
+    def evaluate(self) -> None:
+        """The judgement on the frozen test rows."""
+        self.folder.stage(
+            "evaluate",
+            lambda: judge.judge(self.loaded, self.folder, self.model, self.dataset),
+            reads=self._slice("seed"),
+            writes=[self.folder.path / judge.JUDGEMENT],
+        )
+
+    def report(self) -> None:
+        """The report, and the model's card."""
+        self.folder.stage(
+            "report",
+            lambda: judge.report(self.loaded, self.folder, self.model, self.dataset),
+            reads=self._slice("accept", "description", "name"),
+            writes=[self.folder.path / "report.json", self.model / "README.md"],
+        )

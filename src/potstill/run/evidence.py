@@ -1,0 +1,247 @@
+"""The first stages of a run: read the rows, freeze the splits, have the teacher answer, filter.
+
+The test split is drawn from a person's rows before anything else happens, and what nearly
+repeats it is removed from everything that trains. Filters judge training rows; development
+and test rows only have to be valid, since a cleaned yardstick flatters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from potstill.data import Example, Rejection
+from potstill.data.files import write_jsonl
+from potstill.data.reading import Reading, check_labels, read_examples
+from potstill.data.splits import remove_leaks, split_examples
+from potstill.errors import DataError
+from potstill.filter import (
+    Agreement,
+    Duplicates,
+    Filter,
+    Filtered,
+    Policy,
+    Validity,
+    apply_filters,
+)
+from potstill.filter.noise import Noise
+from potstill.generate.label import Labelled, label_examples
+from potstill.spec import LoadedTask
+from potstill.spec.task import Task
+from potstill.teacher import RecordedAnswers, examples_from_log, is_log
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The rows of a task before anybody teaches.
+
+    Attributes:
+        train: rows with a person's label, for training; may be empty.
+        dev: rows with a person's label, for development; may be empty.
+        test: rows with a person's label, frozen.
+        unlabeled: rows for the teacher.
+        rejected: rows set aside, with their causes.
+    """
+
+    train: list[Example]
+    dev: list[Example]
+    test: list[Example]
+    unlabeled: list[Example]
+    rejected: list[Rejection]
+
+
+def read_evidence(loaded: LoadedTask) -> Evidence:
+    """Read, check against the taxonomy, split and decontaminate all rows of a task.
+
+    Raises:
+        DataError: a file cannot be read, or no test row remains.
+    """
+    task = loaded.task
+    rejected: list[Rejection] = []
+
+    def gold_rows(value: str | list[str] | None) -> list[Example]:
+        paths = loaded.resolve_all(value)
+        if not paths:
+            return []
+        reading = read_examples(
+            paths,
+            task.data.columns,
+            multilabel=task.multilabel,
+            labelled=True,
+            terms=task.data.terms,
+        )
+        kept, outside = check_labels(reading.examples, task.label_names)
+        rejected.extend([*reading.rejected, *outside])
+        return kept
+
+    gold = gold_rows(task.data.gold)
+    test = [replace(example, split="test") for example in gold_rows(task.data.test)]
+    divided = split_examples(gold, _gold_shares(task), task.seed)
+    test += [example for example in divided if example.split == "test"]
+    if not test:
+        raise DataError(
+            "no row with a person's label is left for the test split.",
+            where=str(loaded.path),
+            hint="Raise data.gold_split.test, or name a data.test file.",
+        )
+    unlabeled = _unlabeled_rows(loaded)
+    rejected.extend(unlabeled.rejected)
+
+    def without(rows: Sequence[Example], frozen: Sequence[Example], name: Any) -> list[Example]:
+        leak = remove_leaks(rows, frozen, task.filter_options.duplicate_similarity, name)
+        rejected.extend(leak.rejected)
+        return leak.kept
+
+    dev = without([e for e in divided if e.split == "dev"], test, "test")
+    train = without([e for e in divided if e.split == "train"], [*test, *dev], "test or dev")
+    answered = {example.id for example in train}
+    silver = [example for example in unlabeled.examples if example.id not in answered]
+    return Evidence(train, dev, test, without(silver, [*test, *dev], "test or dev"), rejected)
+
+
+def _gold_shares(task: Task) -> dict[Any, float]:
+    chosen = task.data.gold_split
+    if chosen is None:
+        dev = task.data.dev_fraction
+        if task.data.test is not None:
+            return {"train": 1.0 - dev, "dev": dev, "test": 0.0}
+        return {"train": 0.0, "dev": 0.0, "test": 1.0}
+    return {"train": chosen.train, "dev": chosen.dev, "test": chosen.test}
+
+
+def _unlabeled_rows(loaded: LoadedTask) -> Reading:
+    data = loaded.task.data
+    tables: list[Path] = []
+    reading = Reading([], [])
+    for path in loaded.resolve_all(data.unlabeled):
+        if is_log(path):
+            reading.examples.extend(examples_from_log(path, terms=data.terms))
+        else:
+            tables.append(path)
+    if tables:
+        rows = read_examples(tables, data.columns, labelled=False, terms=data.terms)
+        reading.examples.extend(rows.examples)
+        reading.rejected.extend(rows.rejected)
+    return reading
+
+
+def load_answers(loaded: LoadedTask) -> RecordedAnswers:
+    """The recorded answers of the task's teachers.
+
+    Raises:
+        DataError: an answers file cannot be read.
+        TeacherError: it holds no answer.
+    """
+    teacher = loaded.task.teacher
+    assert teacher is not None, "the caller asks only when there is a teacher"
+    return RecordedAnswers.load(
+        loaded.resolve_all(teacher.answers),
+        labels=loaded.task.label_names,
+        multilabel=loaded.task.multilabel,
+        terms=teacher.terms,
+        columns=loaded.task.data.columns,
+    )
+
+
+def label(task: Task, unlabeled: Sequence[Example], answers: RecordedAnswers) -> Labelled:
+    """Have the teachers answer rows; see `potstill.generate.label.label_examples`."""
+    # Distributions are kept here even where the student shall learn hard labels: the
+    # agreement filter reads them.
+    return label_examples(
+        unlabeled, answers, labels=task.label_names, multilabel=task.multilabel, soft_labels=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows that teach, the rows that steer, and what the filters took."""
+
+    train: list[Example]
+    dev: list[Example]
+    filtered: Filtered
+
+
+def select(
+    task: Task,
+    gold_train: Sequence[Example],
+    gold_dev: Sequence[Example],
+    silver: Sequence[Example],
+    embed: Callable[[Sequence[str]], Any],
+) -> Selection:
+    """Carve out development rows and filter what is left for training.
+
+    Where a person labelled development rows, they alone are the yardstick; otherwise a
+    share of the rows is set aside before any filter looks at them.
+
+    Raises:
+        DataError: too little is left to train on.
+    """
+    valid = Validity(task.label_names)
+    rows = [*gold_train, *silver]
+    dev = list(gold_dev)
+    if not dev:
+        shares: dict[Any, float] = {
+            "train": 1.0 - task.data.dev_fraction,
+            "dev": task.data.dev_fraction,
+        }
+        divided = split_examples(rows, shares, task.seed)
+        rows = [example for example in divided if example.split == "train"]
+        dev = [example for example in divided if example.split == "dev"]
+    dev = apply_filters([valid], dev).kept
+    # The other way round than for the test split: development rows are not sacred, and
+    # taking the copy out of them costs no training row.
+    leak = remove_leaks(dev, rows, task.filter_options.duplicate_similarity, "train")
+    filtered = apply_filters(_filters(task, valid, rows, embed), rows)
+    train = [replace(example, split="train") for example in filtered.kept]
+    if task.teacher is not None and not task.teacher.soft_labels:
+        train = [replace(example, soft_target=None) for example in train]
+    targets = Counter(example.target for example in train)
+    if len(targets) < 2:
+        found = f"only {next(iter(targets))!r}" if targets else "no row at all"
+        raise DataError(
+            f"after filtering, {found} is left to train on.",
+            hint="See rejected.jsonl for the causes, and loosen 'filter' or add rows.",
+        )
+    if not leak.kept:
+        raise DataError(
+            "no development row is left.",
+            hint="Add rows, or raise data.dev_fraction.",
+        )
+    merged = Filtered(filtered.kept, [*filtered.rejected, *leak.rejected], filtered.table)
+    return Selection(train, leak.kept, merged)
+
+
+def _filters(
+    task: Task, valid: Validity, rows: Sequence[Example], embed: Callable[[Sequence[str]], Any]
+) -> list[Filter]:
+    options = task.filter_options
+    chosen: list[Filter] = []
+    if task.policy.deny:
+        chosen.append(Policy(tuple(task.policy.deny)))
+    for name in task.filter:
+        if name == "validity":
+            chosen.append(valid)
+        elif name == "duplicates":
+            chosen.append(Duplicates(options.duplicate_similarity))
+        elif name == "agreement":
+            chosen.append(Agreement(options.min_agreement))
+        else:
+            features = dict(zip((e.id for e in rows), embed([e.text for e in rows]), strict=True))
+            chosen.append(Noise(options.max_noise, task.seed, features))
+    return chosen
+
+
+def save_examples(path: Path, examples: Iterable[Example]) -> None:
+    """Examples as JSON lines."""
+    write_jsonl(path, (example.to_json() for example in examples))
+
+
+def load_saved(path: Path) -> list[Example]:
+    """Examples that `save_examples` wrote."""
+    with path.open("rb") as stream:
+        return [Example.from_json(orjson.loads(line)) for line in stream]

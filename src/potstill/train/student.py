@@ -1,0 +1,193 @@
+"""The student: one network from token ids to logits, and how it lies on disk.
+
+student.json          written last: the folder is complete when it exists
+student.safetensors   every weight of the network, encoder included
+tokenizer.json        cuts at the student's length, pads nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import torch
+from safetensors.torch import load_file, save
+from tokenizers import Tokenizer
+from torch import nn
+
+from potstill.data.files import sha256_of, write_json, writing
+from potstill.errors import TrainingError
+from potstill.train.bases import Base
+from potstill.train.encoder import Encoder, empty_encoder
+from potstill.train.lexical import LexicalBranch
+
+CARD = "student.json"
+_WEIGHTS = "student.safetensors"
+_TOKENIZER = "tokenizer.json"
+_VERSION = 1
+
+
+class Network(nn.Module):
+    """Meaning and words side by side: two linear heads whose logits are added.
+
+    Args:
+        encoder: token ids to an embedding.
+        head: embedding to logits, a ``torch.nn.Linear``.
+        lexical: token ids to logits.
+    """
+
+    def __init__(self, encoder: Encoder, head: nn.Linear, lexical: LexicalBranch) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.lexical = lexical
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, label) float32.
+
+        Args:
+            input_ids: (batch, token) int64.
+            attention_mask: (batch, token) int64.
+        """
+        deep = self.head(self.encoder(input_ids, attention_mask))
+        return deep.float() + self.lexical(input_ids, attention_mask)
+
+    @torch.no_grad()
+    def rescale(self, deep: float, lexical: float) -> None:
+        """Multiply the logits of each branch, by way of its weights."""
+        for weights in (self.head.weight, self.head.bias):
+            weights.mul_(deep)
+        for weights in (self.lexical.weight, self.lexical.bias):
+            weights.mul_(lexical)
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained network with everything that an export needs.
+
+    Attributes:
+        module: (input_ids, attention_mask) -> logits (batch, label), in evaluation mode.
+        tokenizer_file: a ``tokenizer.json`` that cuts at `max_tokens`.
+        labels: in the order of the logits.
+        multilabel: one sigmoid a label in place of one softmax a row.
+        base: name, sha256, licence and number of parameters of the pretrained encoder.
+        max_tokens: tokens read of a text, special ones included.
+        facts: how it was trained, as `Trained` reports it.
+    """
+
+    module: Network
+    tokenizer_file: Path
+    labels: tuple[str, ...]
+    multilabel: bool
+    base: dict[str, Any]
+    max_tokens: int
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def base_facts(base: Base, encoder: Encoder) -> dict[str, Any]:
+    """What a model card says of the base."""
+    return {
+        "name": base.name,
+        "sha256": base.sha256,
+        "licence": base.licence,
+        "parameters": sum(weight.numel() for weight in encoder.parameters()),
+    }
+
+
+def save_student(
+    folder: Path,
+    network: Network,
+    tokenizer: Tokenizer,
+    *,
+    labels: tuple[str, ...],
+    multilabel: bool,
+    base: dict[str, Any],
+    max_tokens: int,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write the student's folder; ``student.json`` comes last.
+
+    Raises:
+        StorageError: the disk is full, or the folder may not be written.
+    """
+    with writing(folder / _TOKENIZER) as stream:
+        stream.write(tokenizer.to_str(pretty=False).encode())
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with writing(folder / _WEIGHTS) as stream:
+        stream.write(save(weights))
+    card = {
+        "version": _VERSION,
+        "labels": labels,
+        "multilabel": multilabel,
+        "max_tokens": max_tokens,
+        "base": base,
+        "encoder": {
+            "pooling": network.encoder.pooling,
+            "config": _plain(cast("Any", network.encoder.transformer).config.to_dict()),
+        },
+        "lexical": {
+            "vocabulary": len(network.lexical.position),
+            "terms": len(network.lexical.idf) - 1,
+        },
+        "sha256": {name: sha256_of(folder / name) for name in (_WEIGHTS, _TOKENIZER)},
+        "facts": facts,
+    }
+    write_json(folder / CARD, card)
+
+
+def read_card(folder: Path) -> dict[str, Any] | None:
+    """``student.json`` of a complete student; None where training has not ended."""
+    try:
+        return cast("dict[str, Any]", orjson.loads((folder / CARD).read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def load_student(folder: Path) -> Student:
+    """The student that `save_student` wrote. Needs no base: every weight is in the folder.
+
+    Raises:
+        TrainingError: the folder holds no finished student, or a file of it was damaged.
+    """
+    card = read_card(folder)
+    if card is None:
+        raise TrainingError(
+            "there is no finished student here.",
+            where=str(folder),
+            hint="Run the training again; it goes on from where it stopped.",
+        )
+    for name, digest in card["sha256"].items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            raise TrainingError(
+                f"{name} of the student is missing or damaged.",
+                where=str(folder / name),
+                hint="Remove the folder and train again.",
+            )
+    labels = tuple(card["labels"])
+    encoder = empty_encoder(card["encoder"]["config"], card["encoder"]["pooling"])
+    dimension = cast("Any", encoder.transformer).config.hidden_size
+    shape = card["lexical"]
+    network = Network(
+        encoder,
+        nn.Linear(dimension, len(labels)),
+        LexicalBranch(shape["vocabulary"], shape["terms"], len(labels)),
+    )
+    network.load_state_dict(load_file(folder / _WEIGHTS))
+    return Student(
+        module=network.eval(),
+        tokenizer_file=folder / _TOKENIZER,
+        labels=labels,
+        multilabel=card["multilabel"],
+        base=card["base"],
+        max_tokens=card["max_tokens"],
+        facts=card["facts"],
+    )
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without what JSON cannot hold or a path of this machine."""
+    dropped = {"_name_or_path", "dtype", "torch_dtype", "transformers_version", "architectures"}
+    return {key: value for key, value in config.items() if key not in dropped}

@@ -1,0 +1,40 @@
+"""Rows of three labels that a tiny encoder and a bag of words can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from potstill.data import Example
+
+RowMaker = Callable[..., list[Example]]
+
+_TEXTS = {
+    "cards": ["my card was again", "the merchant charge today", "a refund please statement card"],
+    "loans": ["the loan rate and house", "my mortgage repayment please", "loan again today help"],
+    "accounts": ["my account deposit bank", "a transfer branch the balance", "account help today"],
+}
+_ENDINGS = ["please", "help", "my", "the", "was", "and", "with", "again", "today", "bank"]
+
+
+@pytest.fixture(scope="session")
+def labels() -> tuple[str, ...]:
+    return tuple(_TEXTS)
+
+
+@pytest.fixture(scope="session")
+def make_rows(labels: tuple[str, ...]) -> RowMaker:
+    """``make_rows(count, start=0)``: the labels in turn, each text a little different."""
+
+    def make(count: int, start: int = 0) -> list[Example]:
+        rows: list[Example] = []
+        for number in range(start, start + count):
+            label = labels[number % len(labels)]
+            texts = _TEXTS[label]
+            ending = _ENDINGS[number % len(_ENDINGS)]
+            text = f"{texts[number // len(labels) % len(texts)]} {ending}"
+            rows.append(Example(id=str(number), input=text, target=label))
+        return rows
+
+    return make
