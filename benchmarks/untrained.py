@@ -54,6 +54,9 @@ def export_untrained(folder: Path, base: str) -> Path:
     lexical.position.random_(TERMS + 1)
     lexical.idf.uniform_(1.0, 9.0)
     lexical.weight.normal_()
+    # Place 0 is every token that is no term, padding among them.
+    lexical.idf[0] = 0.0
+    lexical.weight[0] = 0.0
     hidden = encoder.transformer.config.hidden_size
     student = Student(
         module=Network(encoder, torch.nn.Linear(hidden, len(LABELS)), lexical).eval(),

@@ -1,7 +1,7 @@
 """Write what is generated from the code: ``docs/task-file.md`` and ``docs/task.schema.json``.
 
-    python scripts/write_reference.py           # write
-    python scripts/write_reference.py --check   # exit 1 where a file is stale
+python scripts/write_reference.py           # write
+python scripts/write_reference.py --check   # exit 1 where a file is stale
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def section(name: str, part: dict[str, Any], schema: dict[str, Any]) -> list[str
         default = "required" if key in required else f"`{json.dumps(value.get('default'))}`"
         if "$ref" in str(value) and key not in required and value.get("default"):
             default = "see below"
-        about = value.get("description") or schema["$defs"].get(kind(value), {}).get("description", "")
+        about = value.get("description") or schema["$defs"].get(kind(value), {}).get(
+            "description", ""
+        )
         meaning = " ".join(about.split()).replace("|", "\\|")
         lines.append(f"| `{key}` | {kind(value)} | {default} | {meaning} |")
     return [*lines, ""]
@@ -66,10 +68,9 @@ def kind(value: dict[str, Any]) -> str:
         return value["$ref"].rpartition("/")[2]
     if "anyOf" in value:
         return " or ".join(kind(option) for option in value["anyOf"])
-    if "enum" in value:
-        return ", ".join(f"`{option}`" for option in value["enum"])
-    if "const" in value:
-        return f"`{value['const']}`"
+    choices = value.get("enum") or ([value["const"]] if "const" in value else [])
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
     if isinstance(value.get("type"), list):
         return " or ".join(kind({**value, "type": option}) for option in value["type"])
     if value.get("type") == "array":

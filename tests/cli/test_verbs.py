@@ -164,7 +164,12 @@ def test_a_gate_that_fails_ends_with_1_after_all_the_work(task_folder, potstill)
     gate = json.loads((run / "report.json").read_text())["gates"][0]
     assert result.code == (0 if gate["passed"] else 1)
     impossible = potstill(
-        "run", "task.yaml", "--set", "accept.latency_p95_ms.max=0.0000001", "--quiet", cwd=task_folder
+        "run",
+        "task.yaml",
+        "--set",
+        "accept.latency_p95_ms.max=0.0000001",
+        "--quiet",
+        cwd=task_folder,
     )
     assert impossible.code == 1
     assert "FAILED" in impossible.out

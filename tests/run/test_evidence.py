@@ -6,7 +6,7 @@ import pytest
 
 from potstill.data import Example, Source
 from potstill.errors import DataError
-from potstill.run.evidence import load_answers, label, read_evidence, select
+from potstill.run.evidence import label, load_answers, read_evidence, select
 from potstill.spec import load_task
 
 
@@ -27,26 +27,45 @@ def test_gold_alone_is_the_test_set(task_folder):
     assert len(evidence.unlabeled) == 180
 
 
-def test_gold_beside_a_test_file_trains_and_steers(task_folder):
-    task = load_task(task_folder / "task.yaml", ["data.test=gold.jsonl", "data.gold=more.jsonl"], check_files=False)
+def test_gold_beside_a_test_file_trains(task_folder):
+    task = load_task(
+        task_folder / "task.yaml",
+        ["data.test=gold.jsonl", "data.gold=more.jsonl"],
+        check_files=False,
+    )
     rewritten = task_folder / "more.jsonl"
     rewritten.write_text(
         "".join(
-            json.dumps({"id": f"m{i}", "text": f"card loan account {i} {i * 7} words", "label": "cards"}) + "\n"
+            json.dumps(
+                {"id": f"m{i}", "text": f"card loan account {i} {i * 7} words", "label": "cards"}
+            )
+            + "\n"
             for i in range(40)
         )
     )
     evidence = read_evidence(task)
     assert len(evidence.test) == 60
-    assert len(evidence.dev) == 6
-    assert len(evidence.train) == 34
+    assert evidence.dev == []
+    assert len(evidence.train) == 40
+
+
+def test_gold_is_divided_as_the_task_says(task_folder):
+    shares = "data.gold_split={train: 0.5, dev: 0.2, test: 0.3}"
+    evidence = read_evidence(load_task(task_folder / "task.yaml", [shares]))
+    assert abs(len(evidence.train) - 30) <= 3
+    assert abs(len(evidence.dev) - 12) <= 3
+    assert len(evidence.train) + len(evidence.dev) + len(evidence.test) == 60
 
 
 def test_what_nearly_repeats_a_test_row_never_trains(task_folder):
     gold = json.loads((task_folder / "gold.jsonl").read_text().splitlines()[0])
 
     def planted(rows):
-        return [*rows, {"id": "copy", "text": gold["text"].upper() + " !"}, {"id": gold["id"], "text": "by id"}]
+        return [
+            *rows,
+            {"id": "copy", "text": gold["text"].upper() + " !"},
+            {"id": gold["id"], "text": "by id"},
+        ]
 
     rewrite(task_folder / "inbox.jsonl", planted)
     evidence = read_evidence(load_task(task_folder / "task.yaml"))
@@ -56,7 +75,9 @@ def test_what_nearly_repeats_a_test_row_never_trains(task_folder):
 
 
 def test_answers_for_some_of_the_rows_only(task_folder):
-    rewrite(task_folder / "answers.jsonl", lambda rows: [r for r in rows if int(r["id"][1:]) % 5 < 3])
+    rewrite(
+        task_folder / "answers.jsonl", lambda rows: [r for r in rows if int(r["id"][1:]) % 5 < 3]
+    )
     loaded = load_task(task_folder / "task.yaml")
     evidence = read_evidence(loaded)
     labelled = label(loaded.task, evidence.unlabeled, load_answers(loaded))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from potstill.errors import EXIT_INTERRUPTED, PotstillError
 
@@ -17,22 +18,17 @@ def main() -> None:
     except PotstillError as error:
         terminal.complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        terminal.say("interrupted; finished work is kept: run the same command again to go on")
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough. Closing stderr-ward keeps Python from
-        # complaining about it once more at exit.
-        sys.stdout = None  # type: ignore[assignment]
-        sys.exit(0)
+    except SystemExit as stop:
+        # typer has turned Ctrl-C into this code by now.
+        if stop.code == EXIT_INTERRUPTED:
+            terminal.say("interrupted; finished work is kept: run the same command again to go on")
+        raise
     except OSError as error:
-        from pathlib import Path
-
+        # A disk that is full, or a folder that may not be written, can show up anywhere.
         from potstill.data.files import storage_error
 
-        if error.filename is None and error.strerror is None:
+        if error.strerror is None:
             raise
-        place = Path(str(error.filename)) if error.filename else Path()
-        told = storage_error(error, place)
+        told = storage_error(error, Path(str(error.filename or "")))
         terminal.complain(told)
         sys.exit(told.exit_code)

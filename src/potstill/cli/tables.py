@@ -45,7 +45,7 @@ def _entry_row(entry: Mapping[str, Any], metric: str) -> list[str]:
     return [
         f"{entry['evaluation']['name']} ({entry['role']})",
         f"{score['value']:.3f}",
-        f"{score['low']:.3f}–{score['high']:.3f}",
+        f"{score['low']:.3f} to {score['high']:.3f}",
         f"{metrics['macro_f1']['value']:.3f}",
         f"{latency['p50_ms']:,.1f}" if latency else "unknown",
         f"{price:,.2f}" if price is not None else "unknown",

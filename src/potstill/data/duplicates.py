@@ -65,7 +65,7 @@ class NearDuplicates:
         wanted = shingles(text)
         found = [
             key
-            for key in self._index.query(self._sign(wanted))
+            for key in map(str, self._index.query(self._sign(wanted)))
             if jaccard(wanted, shingles(self._texts[key])) >= self._similarity
         ]
         return min(found, default=None)

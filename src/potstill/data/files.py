@@ -83,9 +83,9 @@ def writing_folder(folder: Path) -> Generator[Path]:
 
 def storage_error(error: OSError, path: Path) -> StorageError:
     """An operating system's error as a sentence with a remedy."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(
-            "the disk is full.",
+            "the disk is full, or a quota is reached.",
             where=str(path),
             hint="Free some space and run the same command again; finished work is kept.",
         )

@@ -5,8 +5,6 @@ The HTML is one file that needs no network and no script.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from potstill.errors import StorageError
+from potstill.data.files import writing
 from potstill.evaluate import charts, wording
 from potstill.evaluate.calibration import CoveragePoint
 from potstill.evaluate.markdown import markdown
@@ -42,16 +40,9 @@ def write_report(report: Report, folder: Path) -> None:
         "report.html": html(report).encode("utf-8", "replace"),
         "report.md": markdown(report).encode("utf-8", "replace"),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in pages.items():
-            _replace(folder / name, content)
-    except OSError as error:
-        raise StorageError(
-            f"the report cannot be written: {error.strerror}",
-            where=str(folder),
-            hint="Free some space, or choose a folder that may be written.",
-        ) from error
+    for name, content in pages.items():
+        with writing(folder / name) as stream:
+            stream.write(content)
 
 
 def html(report: Report) -> str:
@@ -152,16 +143,3 @@ def _environment() -> Environment:
         p=wording.p_text,
     )
     return environment
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -106,12 +106,11 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
 
 def _gold_shares(task: Task) -> dict[Any, float]:
     chosen = task.data.gold_split
-    if chosen is None:
-        dev = task.data.dev_fraction
-        if task.data.test is not None:
-            return {"train": 1.0 - dev, "dev": dev, "test": 0.0}
-        return {"train": 0.0, "dev": 0.0, "test": 1.0}
-    return {"train": chosen.train, "dev": chosen.dev, "test": chosen.test}
+    if chosen is not None:
+        return {"train": chosen.train, "dev": chosen.dev, "test": chosen.test}
+    # With test rows of their own, all the others may teach.
+    trains = task.data.test is not None
+    return {"train": float(trains), "dev": 0.0, "test": float(not trains)}
 
 
 def _unlabeled_rows(loaded: LoadedTask) -> Reading:

@@ -21,7 +21,6 @@ from typing import Any
 
 import orjson
 
-import potstill
 from potstill.data.files import json_line, storage_error, write_json
 from potstill.errors import PotstillError
 from potstill.run.events import Event, Listener
@@ -85,7 +84,7 @@ class RunFolder:
             write_json(self.path / "spec.json", spec)
             self._manifest |= {
                 "version": 1,
-                "potstill": potstill.__version__,
+                "potstill": importlib.metadata.version("potstill"),
                 "code": code_fingerprint(),
                 "python": platform.python_version(),
                 "machine": f"{platform.system()} {platform.machine()}",
@@ -182,7 +181,7 @@ def file_fingerprint(path: Path) -> str:
 @cache
 def code_fingerprint() -> str:
     """A hash of this package's own source: a result belongs to the code that made it."""
-    root = Path(potstill.__file__).parent
+    root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
         digest.update(file.read_bytes())

@@ -2,7 +2,8 @@
 
 The model is judged as it ships: loaded from its folder by the runtime, int8 and calibrated.
 Beside it stand, without being asked, every recorded teacher, the majority label, and a
-logistic regression on word statistics that learnt from the very same rows.
+logistic regression on word statistics, which may learn from the development rows as well:
+it has nothing to choose on them.
 """
 
 from __future__ import annotations

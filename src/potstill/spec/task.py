@@ -70,7 +70,7 @@ class DataSpec(_Spec):
     columns: Columns = Columns()
     """Which column holds what."""
     gold_split: GoldSplit | None = None
-    """How `gold` is divided. Default: all of it is the test set; all of it trains when `test` is given."""
+    """How `gold` is divided. Default: all of it is the test set, or all of it trains where `test` names rows."""
     dev_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
     """Share of the training rows set aside for development where no gold was."""
     terms: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from potstill.data import Example
 from potstill.data.files import writing
+from potstill.errors import TrainingError
 from potstill.spec.task import StudentSpec
 
 
@@ -41,11 +43,22 @@ class Checkpoint:
             torch.save({"identity": self.identity, "state": state}, stream)
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last; None where there is none for this training."""
+        """The state that was saved last; None where there is none for this training.
+
+        Raises:
+            TrainingError: the file is damaged, or holds more than tensors and plain values.
+        """
         if not self.file.is_file():
             return None
-        # Tensors and plain values only: nothing in the file can run.
-        found = torch.load(self.file, map_location="cpu", weights_only=True)
+        try:
+            # weights_only: whatever the file holds, nothing in it can run.
+            found = torch.load(self.file, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise TrainingError(
+                "the checkpoint cannot be read.",
+                where=str(self.file),
+                hint="Remove it; the training then starts from the beginning.",
+            ) from error
         if found["identity"] != self.identity:
             return None
         return cast("dict[str, Any]", found["state"])
