@@ -117,6 +117,19 @@ def test_noise_finds_planted_errors_and_respects_its_limit():
     assert len(Noise(max_share=0.03, seed=0, features=features)(rows)) == 6
 
 
+def test_noise_never_overrules_a_person():
+    rows = [
+        Example(
+            id=str(i),
+            input=f"{word} {word} number {i}",
+            target="b" if i < 4 else label,
+            sources=(PERSON,) if i < 2 else (),
+        )
+        for i, (word, label) in enumerate([("apple", "a"), ("brick", "b")] * 30)
+    ]
+    assert {r.id for r in Noise(max_share=0.2, seed=0)(rows)} == {"2"}
+
+
 def test_noise_with_words_as_features():
     rows = [
         Example(id=str(i), input=f"{word} {word} number {i}", target="b" if i < 3 else label)

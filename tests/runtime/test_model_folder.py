@@ -80,6 +80,12 @@ def test_a_sealed_but_senseless_model_json_is_refused(folder: Path, change: dict
         Model.load(folder)
 
 
+def test_a_sealed_model_json_without_files_is_refused(folder: Path) -> None:
+    (folder / "model.json").write_bytes(seal({"name": "tiny"}))
+    with pytest.raises(ModelError, match="lists no files"):
+        Model.load(folder)
+
+
 def test_a_graph_that_onnxruntime_cannot_load_is_a_model_error(folder: Path) -> None:
     from potstill.runtime.session import open_session
 

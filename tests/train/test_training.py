@@ -185,6 +185,12 @@ def test_given_features_stand_for_the_embeddings(
         np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
+def test_two_rows_are_the_least(train: Callable[..., Trained], make_rows: RowMaker) -> None:
+    trained = train(train=make_rows(2), dev=make_rows(2), seed=-1)
+    assert trained.rows == 2
+    assert np.isfinite(answers(trained.folder, make_rows(6))).all()
+
+
 def test_a_finished_training_is_not_repeated(train: Callable[..., Trained]) -> None:
     first = train()
     written = (first.folder / "student.safetensors").stat().st_mtime_ns

@@ -26,6 +26,9 @@ _FOLDS = 5
 class Noise:
     """Rejects rows whose label is probably wrong, the most suspect first.
 
+    A person's label helps to judge the others and is never rejected itself: where gold was
+    filtered, students became worse (docs/experiments.md).
+
     Attributes:
         features: id of a row -> its embedding (dimension,); without it word statistics
             (TF-IDF) are used.
@@ -56,7 +59,8 @@ class Noise:
         position = {name: index for index, name in enumerate(names)}
         given = np.array([position[str(example.target)] for example in judged])
         believed = self._out_of_fold(judged, given)
-        suspects = _most_suspect(given, believed)[: int(self.max_share * len(examples))]
+        suspects = [row for row in _most_suspect(given, believed) if not judged[row].is_gold]
+        suspects = suspects[: int(self.max_share * len(examples))]
         rejected: list[Rejection] = []
         for row in suspects:
             best = int(believed[row].argmax())

@@ -85,7 +85,11 @@ def read_folder(folder: Path) -> Contents:
             the message names the file.
     """
     document = _read_document(folder)
-    contents = {name: _read_sealed(folder, name, document["files"]) for name in SEALED_FILES}
+    files: Any = document.get("files")
+    if not isinstance(files, dict):
+        raise _damaged(folder / CARD_FILE, "lists no files")
+    checksums = cast("dict[str, Any]", files)
+    contents = {name: _read_sealed(folder, name, checksums) for name in SEALED_FILES}
     return Contents(
         card=_card(document, folder / CARD_FILE),
         graph=contents[GRAPH_FILE],

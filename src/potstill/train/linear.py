@@ -56,10 +56,6 @@ class LinearHead:
         """Logits (row, label) of features (row, dimension)."""
         return np.asarray(features @ self.weight + self.bias, dtype=np.float32)
 
-    def scaled(self, factor: float) -> LinearHead:
-        """The head whose logits are `factor` times as large."""
-        return LinearHead(self.weight * factor, self.bias * factor, self.strength)
-
 
 @dataclass(frozen=True)
 class HeldOut:
