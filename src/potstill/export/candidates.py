@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _CALIBRATION_TEXTS = 128
-"""Texts from which the ranges of static activations are taken, spread evenly."""
+"""Texts on which the ranges of activations are observed, spread evenly."""
 
 _STEPS = 4
 
@@ -28,7 +28,7 @@ def make_candidates(
 
     Args:
         module: ``forward(input_ids, attention_mask) -> logits``; it is left as it was.
-        ids: token ids of the development texts, for the ranges of static activations.
+        ids: token ids of the development texts, for the ranges of activations.
         precision: ``auto`` makes all candidates.
         tick: called with (phase, done, total).
 
@@ -44,6 +44,7 @@ def make_candidates(
 
         from potstill.export import quantise
         from potstill.export.graph import serialise, simplify
+        from potstill.export.smooth import smooth
         from potstill.export.trace import encoder_paths, trace
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "train") from error
@@ -57,9 +58,10 @@ def make_candidates(
     names = [] if precision == "fp32" else quantise.products(model, paths)
     if not names:
         return full
+    sample = list(ids[:: -(-len(ids) // _CALIBRATION_TEXTS)])
+    smooth(model, names, sample)
     quantise.quantise_tables(model, paths)
     tables = serialise(model)
-    sample = list(ids[:: -(-len(ids) // _CALIBRATION_TEXTS)])
     found: list[Candidate] = []
     for activations in ("dynamic", "static"):
         graph = quantise.quantise_products(

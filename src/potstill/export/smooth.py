@@ -4,12 +4,13 @@ Some channels of an encoder's activations are many times larger than the rest, o
 One int8 scale for the whole tensor then leaves the rest a handful of levels. Dividing each
 channel by s and multiplying the weight's row by s leaves the product as it is:
 
-    x W = (x / s) (s W),    s_j = max|x_j|^α / max|W_j|^(1-α)        (Xiao et al. 2023, eq. 4)
+    x W = (x / s) (s W),    s_j = max|x_j|^a / max|W_j|^(1-a)        (Xiao et al. 2023, eq. 4)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from potstill.runtime.session import INPUT, open_session
 
-_ALPHA = 0.5
-"""How much of the difficulty goes to the weights; the paper's value for most models."""
+_ALPHA = 0.75
+"""How much of the difficulty goes to the weights. Of 0 to 0.9 the best on both bundled bases:
+all-mpnet-base-v2 answered 9 % of Banking77 otherwise in int8 without it, and 1 to 2 % with it."""
 
 
 def smooth(model: ir.Model, names: Sequence[str], texts: Sequence[list[int]]) -> None:
@@ -62,7 +64,7 @@ def _observe(
     session = open_session(ir.to_proto(probe).SerializeToString(), where="the observed graph")
     largest: list[NDArray[np.float32]] = []
     for ids in texts:
-        seen = session.run(outputs, {INPUT: np.array([ids], dtype=np.int64)})
+        seen: Any = session.run(outputs, {INPUT: np.array([ids], dtype=np.int64)})
         pairs = zip(largest, seen, strict=True)
         largest = [np.maximum(a, b) for a, b in pairs] if largest else list(seen)
     return largest
@@ -77,8 +79,6 @@ def _balance(
     scale = np.clip(scale / np.exp(np.log(scale).mean()), 1e-2, 1e2).astype(np.float32)
     divisor = _initializer(graph, f"{source.name}.smooth", 1.0 / scale)
     divided = ir.node("Mul", [source, divisor])
-    divided.outputs[0].dtype = source.dtype
-    divided.outputs[0].shape = source.shape
     graph.insert_before(nodes[0], divided)
     for node, weight in zip(nodes, weights, strict=True):
         old = node.inputs[1]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import scipy.optimize
@@ -121,8 +121,8 @@ def mix(
     """
 
     def loss(factors: NDArray[np.float64]) -> float:
-        total = sum(factor * said for factor, said in zip(factors, logits, strict=True))
-        return float(_losses(total + prior, targets, multilabel).sum()) / len(targets)
+        total = prior + sum(factor * said for factor, said in zip(factors, logits, strict=True))
+        return _loss_and_error(total, targets, multilabel)[0] / len(targets)
 
     found = scipy.optimize.minimize(
         loss,
@@ -168,11 +168,21 @@ def _one_standard_error(scores: Sequence[Vector]) -> int:
     return best
 
 
-def _losses(logits: Matrix, targets: Matrix, multilabel: bool) -> Matrix:
-    """Cross-entropy of each row (softmax) or of each row and label (sigmoid)."""
+def _loss_and_error(logits: Matrix, targets: Matrix, multilabel: bool) -> tuple[float, Matrix]:
+    """The summed cross-entropy, and its gradient by the logits: what was said minus the target.
+
+    Both come from one pass of exponentials, which are most of a fit's time.
+    """
     if multilabel:
-        return np.logaddexp(0.0, logits) - targets * logits
-    return -(targets * scipy.special.log_softmax(logits, axis=1)).sum(axis=1)
+        said = scipy.special.expit(logits)
+        loss = np.logaddexp(0.0, logits) - targets * logits
+        return float(loss.sum(dtype=np.float64)), said - targets
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    said = np.exp(shifted)
+    total = said.sum(axis=1, keepdims=True)
+    said /= total
+    loss = np.log(total).sum(dtype=np.float64) - (targets * shifted).sum(dtype=np.float64)
+    return float(loss), said - targets
 
 
 def _minimise(
@@ -195,7 +205,7 @@ def _minimise(
         multilabel: sigmoid in place of softmax.
         start: weight and bias stacked (dimension + 1, label).
     """
-    rows, dimension = len(targets), int(features.shape[-1])
+    rows, dimension = cast("tuple[int, int]", features.shape)
     labels = targets.shape[1]
     shape = (dimension + 1, labels)
 
@@ -203,14 +213,12 @@ def _minimise(
         weight_and_bias = flat.reshape(shape).astype(np.float32)
         weight, bias = weight_and_bias[:-1], weight_and_bias[-1]
         logits = np.asarray(features @ weight) + (bias + prior)
-        said = scipy.special.expit(logits) if multilabel else scipy.special.softmax(logits, axis=1)
-        error = said - targets
+        loss, error = _loss_and_error(logits, targets, multilabel)
         gradient = np.empty(shape)
         gradient[:-1] = features.T @ error + weight / strength
         gradient[-1] = error.sum(axis=0)
         penalty = float(np.square(weight, dtype=np.float64).sum()) / (2.0 * strength)
-        value = float(_losses(logits, targets, multilabel).sum(dtype=np.float64)) + penalty
-        return value / rows, gradient.ravel() / rows
+        return (loss + penalty) / rows, gradient.ravel() / rows
 
     first = np.zeros(shape) if start is None else start.astype(np.float64)
     found = scipy.optimize.minimize(
