@@ -269,14 +269,16 @@ class _Distillation:
             from potstill.export import export_student
             from potstill.train import load_student
 
+            train = load_saved(self._file("train"))
             exported = export_student(
                 load_student(self.student),
                 name=self.task.name,
                 dev=load_saved(self._file("dev")),
+                more=train,
                 options=self.task.student,
                 folder=self.model,
                 task=self.task,
-                lineage=lineage_json(load_saved(self._file("train"))),
+                lineage=lineage_json(train),
                 seed=self.task.seed,
                 progress=self.folder.progress("export"),
             )

@@ -99,14 +99,16 @@ def judge(
             if missing == len(test):
                 warnings.append(f"{name} answered none of the test rows.")
                 continue
-            note = f"{missing} test rows without a usable answer count as wrong" if missing else ""
+            notes = [f"{missing} test rows without a usable answer count as wrong"] * bool(missing)
+            if name in prices and task.teacher.usd_per_million is not None:
+                notes.append("price as the task declares it")
             teachers.append(
                 Entry(
                     role="teacher",
                     evaluation=evaluation,
                     latency=_recorded_latency(answers, name, test),
                     usd_per_million=prices.get(name),
-                    note=note,
+                    note="; ".join(notes),
                 )
             )
     learnt = [*train, *dev]

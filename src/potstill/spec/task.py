@@ -71,7 +71,7 @@ class DataSpec(_Spec):
     """Which column holds what."""
     gold_split: GoldSplit | None = None
     """How `gold` is divided. Default: all of it is the test set, or all of it trains where `test` names rows."""
-    dev_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    dev_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.1
     """Share of the training rows set aside for development where no gold was."""
     terms: str | None = None
     """Licence or terms-of-use id of the texts, for the lineage."""
@@ -191,7 +191,7 @@ class Task(_Spec):
     """The evidence."""
     teacher: TeacherSpec | None = None
     """Who answers the unlabelled rows."""
-    filter: list[FilterName] = ["validity", "duplicates", "agreement", "noise"]
+    filter: list[FilterName] = ["validity", "duplicates", "agreement"]
     """Filters, in this order."""
     filter_options: FilterOptions = FilterOptions()
     """Thresholds of the filters."""

@@ -51,7 +51,8 @@ teacher:
   # usd_per_million: 500
 
 # What is doubted before training, in this order. Rejected rows are kept, with the cause.
-filter: [validity, duplicates, agreement, noise]
+# 'noise' may be added: it takes out labels that rows like them contradict.
+filter: [validity, duplicates, agreement]
 
 # Sources that may not reach training:
 # policy: {deny: ["openai/*"]}
