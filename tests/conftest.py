@@ -1,4 +1,4 @@
-"""What many tests share: a tiny encoder with random weights, and a small task on disk."""
+"""What many tests share: a tiny encoder that knows three topics, and a small task on disk."""
 
 from __future__ import annotations
 
@@ -14,31 +14,47 @@ TOPICS = {
     "loans": ["loan", "mortgage", "rate", "repayment", "house"],
     "accounts": ["account", "deposit", "transfer", "branch", "balance"],
 }
+UNSEEN = {
+    "cards": ["visa", "plastic", "cashback", "contactless"],
+    "loans": ["lender", "borrower", "collateral", "foreclosure"],
+    "accounts": ["checking", "withdrawal", "teller", "overdraft"],
+}
+"""Words of each topic that no training row holds: the encoder alone can tell what they mean."""
+
 FILLER = ["please", "help", "my", "the", "was", "and", "with", "again", "today", "bank"]
 
 
-def sentence(topic: str, generator: random.Random) -> str:
-    """A sentence about a topic, different every time."""
-    words = generator.choices(TOPICS[topic], k=4) + generator.choices(FILLER, k=6)
+def sentence(topic: str, generator: random.Random, *, unseen: bool = False) -> str:
+    """A sentence about a topic, different every time; in words of `UNSEEN` if asked for."""
+    known = (UNSEEN if unseen else TOPICS)[topic]
+    words = generator.choices(known, k=4) + generator.choices(FILLER, k=6)
     generator.shuffle(words)
     return " ".join([*words, f"case{generator.randrange(10**6)}"])
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a BERT of two layers, its random weights and a WordPiece tokenizer."""
+    """A folder with a BERT of two layers and a WordPiece tokenizer.
+
+    Its weights are random but for one thing: the words of a topic, `UNSEEN` ones included, lie
+    near each other, as they would after a pretraining.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     folder = tmp_path_factory.mktemp("tiny_base")
     generator = random.Random(0)
-    corpus = [sentence(topic, generator) for topic in TOPICS for _ in range(200)]
+    corpus = [
+        sentence(topic, generator, unseen=number % 2 == 1)
+        for topic in TOPICS
+        for number in range(200)
+    ]
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokenizer.train_from_iterator(
         corpus,
-        trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False),
+        trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False),
     )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
@@ -56,8 +72,16 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=128,
+        initializer_range=0.1,
     )
-    BertModel(config).save_pretrained(folder)
+    model = BertModel(config)
+    table = model.embeddings.word_embeddings.weight
+    with torch.no_grad():
+        for topic, known in TOPICS.items():
+            centre = torch.randn(32)
+            for word in [*known, *UNSEEN[topic]]:
+                table[tokenizer.token_to_id(word)] = centre + 0.3 * torch.randn(32)
+    model.save_pretrained(folder)
     return folder
 
 
@@ -71,7 +95,8 @@ def task_folder(tmp_path: Path, make_task_folder: Callable[[Path], Path]) -> Pat
 def make_task_folder(tiny_base: Path) -> Callable[[Path], Path]:
     """Fills a folder with a small but whole task: inbox, gold, answers and task.yaml.
 
-    The teacher is right on nine rows of ten, and answers outside the taxonomy once.
+    The teacher is right on nine rows of ten, and answers outside the taxonomy once. Every
+    second gold row is in words that no row for training holds.
     """
     return lambda folder: _fill(folder, tiny_base)
 
@@ -84,7 +109,11 @@ def _fill(folder: Path, base: Path) -> Path:
         for i in range(180)
     ]
     gold = [
-        {"id": f"g{i}", "text": sentence(topics[i % 3], generator), "label": topics[i % 3]}
+        {
+            "id": f"g{i}",
+            "text": sentence(topics[i % 3], generator, unseen=i % 2 == 1),
+            "label": topics[i % 3],
+        }
         for i in range(60)
     ]
     answers = []

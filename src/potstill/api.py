@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from potstill.data import Example, Input, Prediction, Predictor
-from potstill.data.reading import check_labels, read_examples
+from potstill.data import Example, Input, Predictor
+from potstill.data.reading import check_labels, read_examples, read_rows
 from potstill.errors import DataError, ModelError, PotstillError
 from potstill.spec import LoadedTask, load_task
 from potstill.spec.task import Columns
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from potstill.evaluate import Comparison, Evaluation
     from potstill.run.distil import Outcome
     from potstill.run.events import Listener
+    from potstill.runtime import Model
 
 RUNS = Path("runs")
 
@@ -93,41 +94,28 @@ def check(path: Path | str, *, overrides: Sequence[str] = ()) -> CheckResult:
     return CheckResult(**check_task(load_task(Path(path), overrides)))
 
 
-def load(path: Path | str, *, examples: Sequence[Example] = ()) -> Predictor:
-    """A predictor from what lies at a path.
+def load(path: Path | str) -> Model:
+    """The model in a folder.
 
     Args:
-        path: a model folder, a run folder (its model), or a file of recorded answers.
-        examples: the rows that recorded answers are looked up for.
+        path: a model folder, a run folder, or the folder of a task's runs (its newest model).
 
     Raises:
-        PotstillError: nothing there can predict.
+        ModelError: there is none, or it is damaged.
     """
-    path = Path(path)
-    if path.is_dir():
-        from potstill.runtime import Model
+    from potstill.runtime import Model
 
-        return Model.load(model_folder(path))
-    if not path.exists():
-        raise ModelError(
-            "no such model.",
-            where=str(path),
-            hint="Name a model folder, a run folder or a file of recorded answers.",
-        )
-    from potstill.teacher import RecordedAnswers
-
-    labels = tuple(sorted({str(example.target) for example in examples}))
-    answers = RecordedAnswers.load([path], labels=labels, multilabel=False)
-    return answers.predictor(answers.teachers[0], examples)
+    return Model.load(model_folder(Path(path)))
 
 
 def model_folder(path: Path) -> Path:
-    """The model folder at a path: the folder itself, or the one inside a run folder.
+    """The model folder at a path; see `load` for what a path may be.
 
     Raises:
-        ModelError: neither is there.
+        ModelError: there is none.
     """
-    for folder in (path, path / "model"):
+    newest = sorted(path.glob("*/model"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in (path, path / "model", *newest):
         if (folder / "model.json").is_file():
             return folder
     raise ModelError(
@@ -137,94 +125,164 @@ def model_folder(path: Path) -> Path:
     )
 
 
-def read_gold(
-    data: Path | str, *, columns: Columns | None = None, labels: Sequence[str] = ()
-) -> list[Example]:
-    """Rows with a person's label, for judging predictors.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Gold rows, and what any predictor needs to know to be judged on them.
+
+    Attributes:
+        gold: rows with a person's label.
+        labels: the taxonomy.
+        multilabel: whether a row may have several labels, or none.
+        columns: which column of the data holds what.
+    """
+
+    gold: list[Example]
+    labels: tuple[str, ...]
+    multilabel: bool
+    columns: Columns
+
+    @property
+    def inputs(self) -> list[Input]:
+        """What the predictors are asked."""
+        return [example.input for example in self.gold]
+
+
+def read_question(
+    models: Sequence[Model], data: Path | str, changes: Mapping[str, Any] | None = None
+) -> Question:
+    """Gold rows read as the models expect them.
+
+    Labels, kind of task and column names come from the first model; without one (recorded
+    answers alone are judged) the labels are those that the rows have, and a list in the label
+    column means that a row may have several.
 
     Args:
+        models: the models that shall be judged; may be empty.
         data: JSONL, CSV or Parquet.
-        columns: which column holds what.
-        labels: the taxonomy; a row outside it is an error here, since a score over the
-            remaining rows would not be the score of this file.
+        changes: settings of the column map that go before the model's own.
 
     Raises:
-        DataError: the file cannot be read, or a row has no text, no label or an unknown one.
+        DataError: the file cannot be read, or a row has no text, no label or an unknown one:
+            a score over the remaining rows would not be the score of this file.
+        PotstillError: the models have different labels.
     """
-    reading = read_examples([Path(data)], columns or Columns(), labelled=True)
+    for other in models[1:]:
+        if set(other.labels) != set(models[0].labels):
+            differing = sorted(set(other.labels) ^ set(models[0].labels))
+            raise PotstillError(
+                f"the two have different labels: {differing[0]!r} is in one alone.",
+                hint="Compare models of the same task.",
+            )
+    known = models[0].card["task"].get("columns") if models else None
+    columns = Columns.model_validate({**(known or {}), **(changes or {})})
+    if models:
+        multilabel = models[0].multilabel
+    else:
+        first = next(read_rows(Path(data)), None)
+        multilabel = first is not None and isinstance(first.fields.get(columns.target), list)
+    reading = read_examples([Path(data)], columns, multilabel=multilabel, labelled=True)
     rejected = list(reading.rejected)
-    if labels:
-        rejected += check_labels(reading.examples, labels)[1]
+    if models:
+        rejected += check_labels(reading.examples, models[0].labels)[1]
     if rejected:
-        first = rejected[0]
         raise DataError(
-            f"{len(rejected)} of the rows cannot be judged; the first: {first.detail}.",
+            f"{len(rejected)} of the rows cannot be judged; the first: {rejected[0].detail}.",
             where=str(data),
             hint="Mend or remove these rows; a score over the rest would not be this file's.",
         )
-    return reading.examples
+    found = (
+        (example.target,) if isinstance(example.target, str) else example.target or ()
+        for example in reading.examples
+    )
+    labels = (
+        models[0].labels if models else tuple(sorted({name for names in found for name in names}))
+    )
+    return Question(gold=reading.examples, labels=labels, multilabel=multilabel, columns=columns)
+
+
+def _recorded(path: Path, question: Question) -> Predictor:
+    """A file of recorded answers as a predictor of the rows of a question."""
+    from potstill.teacher import RecordedAnswers
+
+    answers = RecordedAnswers.load(
+        [path],
+        labels=question.labels,
+        multilabel=question.multilabel,
+        columns=question.columns,
+    )
+    answers.check_coverage(question.gold)
+    return answers.committee(question.gold)
+
+
+def _judged(
+    paths: Sequence[Path | str], data: Path | str, changes: Mapping[str, Any] | None
+) -> tuple[Question, list[Predictor]]:
+    """The question, and the predictors at the paths: models, or recorded answers."""
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ModelError(
+                "no such model.",
+                where=str(path),
+                hint="Name a model folder, a run folder or a file of recorded answers.",
+            )
+    models = {path: load(path) for path in paths if Path(path).is_dir()}
+    question = read_question(list(models.values()), data, changes)
+    return question, [models.get(path) or _recorded(Path(path), question) for path in paths]
 
 
 def evaluate(
-    predictor: Predictor | Path | str,
+    predictor: Path | str,
     data: Path | str,
     *,
-    columns: Columns | None = None,
+    columns: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Judge a predictor on rows with a person's label.
+    """Judge a model, or recorded answers, on rows with a person's label.
+
+    Args:
+        predictor: a model folder, a run folder, or a file of recorded answers.
+        data: JSONL, CSV or Parquet.
+        columns: settings of the column map that go before the model's own.
+        seed: of the bootstrap.
 
     Raises:
         PotstillError: the model or the data cannot be read.
     """
     from potstill.evaluate import evaluate as judge
 
-    if isinstance(predictor, (str, Path)):
-        gold = read_gold(data, columns=columns)
-        predictor = load(predictor, examples=gold)
-    gold = read_gold(data, columns=columns, labels=predictor.labels)
+    question, [found] = _judged([predictor], data, columns)
     return judge(
-        predictor.predict([example.input for example in gold]),
-        gold,
-        labels=predictor.labels,
-        multilabel=is_multilabel(predictor),
+        found.predict(question.inputs),
+        question.gold,
+        labels=question.labels,
+        multilabel=question.multilabel,
         seed=seed,
-        name=predictor.name,
+        name=found.name,
     )
 
 
-def is_multilabel(predictor: Predictor) -> bool:
-    """Whether a predictor gives several labels an input; only models say so."""
-    return bool(getattr(predictor, "multilabel", False))
-
-
 def compare(
-    a: Path | str, b: Path | str, data: Path | str, *, columns: Columns | None = None, seed: int = 0
+    a: Path | str,
+    b: Path | str,
+    data: Path | str,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    seed: int = 0,
 ) -> Comparison:
-    """Judge two predictors on the same rows, paired.
+    """Judge two predictors on the same rows, paired; see `evaluate` for the arguments.
 
     Raises:
         PotstillError: a model or the data cannot be read, or their labels differ.
     """
     from potstill.evaluate import compare as judge_pair
 
-    gold = read_gold(data, columns=columns)
-    one, other = load(a, examples=gold), load(b, examples=gold)
-    models = [p for p in (one, other) if hasattr(p, "multilabel")]
-    if len(models) == 2 and set(models[0].labels) != set(models[1].labels):
-        differing = sorted(set(one.labels) ^ set(other.labels))
-        raise PotstillError(
-            f"the two have different labels: {differing[0]!r} is in one alone.",
-            hint="Compare models of the same task.",
-        )
-    labels = (models or [one])[0].labels
-    gold = read_gold(data, columns=columns, labels=labels)
-    inputs = [example.input for example in gold]
+    question, [one, other] = _judged([a, b], data, columns)
     return judge_pair(
-        one.predict(inputs),
-        other.predict(inputs),
-        gold,
-        labels=labels,
+        one.predict(question.inputs),
+        other.predict(question.inputs),
+        question.gold,
+        labels=question.labels,
+        multilabel=question.multilabel,
         names=(_title(one, a), _title(other, b)),
         seed=seed,
     )
@@ -233,11 +291,6 @@ def compare(
 def _title(predictor: Predictor, path: Path | str) -> str:
     """A name that tells two models of one task apart: the folder, where it says more."""
     return predictor.name if Path(path).is_file() else str(path)
-
-
-def predict(predictor: Predictor, inputs: Sequence[Input]) -> list[Prediction]:
-    """Predictions in the order of the inputs; `Model.stream` is for more than fit in memory."""
-    return predictor.predict(inputs)
 
 
 def trace(path: Path | str) -> dict[str, Any]:
@@ -253,6 +306,9 @@ def trace(path: Path | str) -> dict[str, Any]:
     if not file.is_file():
         raise ModelError("lineage.json is missing.", where=str(file.parent))
     try:
-        return orjson.loads(file.read_bytes())
+        lineage = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise ModelError(f"damaged: {error}.", where=str(file)) from error
+    if not isinstance(lineage, dict) or not {"rows", "shares"} <= lineage.keys():
+        raise ModelError("damaged: it names no sources.", where=str(file))
+    return lineage

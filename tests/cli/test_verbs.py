@@ -135,6 +135,7 @@ def test_check_reports_without_changing_anything(task_folder, potstill):
     assert "next: potstill run task.yaml" in result.err
     assert sorted(task_folder.rglob("*")) == before
     rows = json.loads(potstill("check", "task.yaml", "--json", cwd=task_folder).out)["rows"]
+    assert 150 <= rows.pop("left to train on") <= 179
     assert rows == {"unlabeled": 180, "answered by the teacher": 179, "gold for the test": 60}
 
 
@@ -195,6 +196,89 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(task_folder, potstill, argument
     assert result.code == 2
     assert words in result.err
     assert "Traceback" not in result.err
+
+
+def test_out_never_replaces_what_is_no_model(finished, potstill):
+    precious = finished / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    result = potstill("run", "task.yaml", "--out", "precious", cwd=finished)
+    assert result.code == 2
+    assert "what it holds would be lost" in result.err
+    assert (precious / "thesis.txt").read_text() == "years of work"
+    again = potstill("run", "task.yaml", "--out", "model", "--quiet", cwd=finished)
+    assert again.code == 0
+
+
+def test_a_gate_is_no_reason_to_train_again(finished, potstill):
+    result = potstill("run", "task.yaml", "--set", "accept.accuracy.min=0.1", cwd=finished)
+    assert result.code == 0
+    assert re.findall(r"^(\w+) +done", result.err, re.MULTILINE) == ["report"]
+    assert "gate accuracy" in result.out
+    assert potstill("run", "task.yaml", "--quiet", cwd=finished).code == 0
+
+
+def test_a_damaged_model_is_made_again(task_folder, potstill):
+    assert potstill("run", "task.yaml", "--quiet", cwd=task_folder).code == 0
+    model = next((task_folder / "runs/topics").glob("*/model/model.onnx"))
+    model.write_bytes(b"damaged")
+    result = potstill("run", "task.yaml", cwd=task_folder)
+    assert re.findall(r"^(\w+) +done", result.err, re.MULTILINE)[0] == "export"
+    answer = potstill("predict", "runs/topics", "-", cwd=task_folder, stdin='{"text": "card"}')
+    assert answer.code == 0
+
+
+def test_a_teacher_named_like_another_entry_changes_no_figure(task_folder, potstill):
+    answers = task_folder / "answers.jsonl"
+    answers.write_text(answers.read_text().replace("oracle-1", "majority"))
+    result = potstill("run", "task.yaml", "--json", "--quiet", cwd=task_folder)
+    report = json.loads(result.out)["results"]
+    scores = {
+        e["evaluation"]["name"]: e["evaluation"]["metrics"]["accuracy"]["value"]
+        for e in report["entries"]
+    }
+    assert scores["majority (teacher)"] > 0.8
+    assert scores["majority"] < 0.5
+    [pair] = [c for c in report["comparisons"] if c["names"][1] == "majority (teacher)"]
+    difference = pair["differences"]["accuracy"]["value"]
+    assert difference == pytest.approx(scores[pair["names"][0]] - scores["majority (teacher)"])
+
+
+def test_check_refuses_what_run_could_not_train_on(task_folder, potstill):
+    result = potstill("check", "task.yaml", "--set", "policy.deny=[oracle-*]", cwd=task_folder)
+    assert result.code == 2
+    assert "no row at all is left to train on" in result.err
+    assert "denied_source" in result.err
+
+
+def test_a_run_without_rows_to_train_on_keeps_the_causes(task_folder, potstill):
+    result = potstill("run", "task.yaml", "--set", "policy.deny=[oracle-*]", cwd=task_folder)
+    assert result.code == 2
+    rejected = next((task_folder / "runs/topics").glob("*/rejected.jsonl"))
+    assert str(rejected.relative_to(task_folder)) in result.err
+    assert "denied_source" in rejected.read_text()
+
+
+def test_multilabel_from_run_to_compare(task_folder, potstill):
+    task = (task_folder / "task.yaml").read_text().replace("classification", "multilabel")
+    (task_folder / "task.yaml").write_text(task)
+    for name in ("gold", "answers"):
+        lines = (task_folder / f"{name}.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        for row in rows:
+            row["label" if name == "gold" else "labels"] = [row.pop("label")]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (task_folder / f"{name}.jsonl").write_text(text)
+    result = potstill("run", "task.yaml", "--out", "model", "--quiet", cwd=task_folder)
+    assert result.code == 0, result.err
+    answer = potstill("predict", "model", "-", cwd=task_folder, stdin='{"text": "card refund"}')
+    assert set(json.loads(answer.out)) == {"labels", "confidence", "scores"}
+    judged = potstill("evaluate", "model", "--data", "gold.jsonl", "--json", cwd=task_folder)
+    assert json.loads(judged.out)["metrics"]["micro_f1"]["value"] > 0.8
+    recorded = potstill("evaluate", "answers.jsonl", "--data", "gold.jsonl", "--json", cwd=task_folder)
+    assert json.loads(recorded.out)["metrics"]["accuracy"]["value"] > 0.8
+    pair = potstill("compare", "model", "answers.jsonl", "--data", "gold.jsonl", cwd=task_folder)
+    assert pair.code == 0, pair.err
 
 
 def test_until_and_from(task_folder, potstill):

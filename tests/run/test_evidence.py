@@ -124,8 +124,9 @@ def test_a_person_who_labelled_development_rows_is_the_only_yardstick(task_folde
 def test_one_class_only_cannot_teach(task_folder):
     loaded = load_task(task_folder / "task.yaml", ["filter=[validity]"])
     silver = [Example(id=str(i), input=f"card number {i}", target="cards") for i in range(40)]
+    chosen = select(loaded.task, [], [], silver, no_features)
     with pytest.raises(DataError, match="only 'cards' is left to train on"):
-        select(loaded.task, [], [], silver, no_features)
+        chosen.check_teachable("rejected.jsonl")
 
 
 def test_without_a_test_row_nothing_runs(task_folder):

@@ -49,12 +49,16 @@ def test_it_is_done_again_when_what_it_reads_changes(tmp_path):
     assert work.done == 3
 
 
-def test_it_is_done_again_when_its_file_is_gone(tmp_path):
+def test_it_is_done_again_when_its_file_is_gone_or_damaged(tmp_path):
     work = Counting(tmp_path / "out")
     do(tmp_path, work)
     work.path.unlink()
     do(tmp_path, work)
     assert work.done == 2
+    work.path.write_text("resulT")
+    do(tmp_path, work)
+    assert work.done == 3
+    assert work.path.read_text() == "result"
 
 
 def test_a_stage_depends_on_those_before_it(tmp_path):
@@ -80,7 +84,9 @@ def test_work_that_fails_is_not_remembered(tmp_path):
     run = RunFolder(tmp_path, ignore)
     with pytest.raises(PotstillError), run.opened({}, seed=1):
         run.stage("s", fails, reads={})
-    assert "s" not in RunFolder(tmp_path, ignore).stages
+    again = RunFolder(tmp_path, ignore)
+    with again.opened({}, seed=1):
+        assert "s" not in again.stages
 
 
 def test_the_manifest_names_versions_and_seed_and_events_are_kept(tmp_path):
@@ -122,9 +128,13 @@ def test_two_processes_do_not_share_a_run(tmp_path):
 
 
 def test_a_damaged_manifest_is_named(tmp_path):
-    (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(PotstillError, match=r"manifest\.json.*damaged"):
-        RunFolder(tmp_path, ignore)
+    for content in ("{", "[]", '{"stages": 3}'):
+        (tmp_path / "manifest.json").write_text(content)
+        with (
+            pytest.raises(PotstillError, match=r"manifest\.json.*damaged"),
+            RunFolder(tmp_path, ignore).opened({}, seed=1),
+        ):
+            pass
 
 
 def test_the_same_task_finds_its_own_folder():

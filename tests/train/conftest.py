@@ -10,6 +10,12 @@ from potstill.data import Example
 
 RowMaker = Callable[..., list[Example]]
 
+_UNSEEN = {
+    "cards": ["my visa please", "contactless cashback today", "the plastic again"],
+    "loans": ["my lender please", "the borrower and collateral", "a foreclosure again"],
+    "accounts": ["my teller please", "checking withdrawal today", "the overdraft again"],
+}
+
 _TEXTS = {
     "cards": ["my card was again", "the merchant charge today", "a refund please statement card"],
     "loans": ["the loan rate and house", "my mortgage repayment please", "loan again today help"],
@@ -25,13 +31,16 @@ def labels() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def make_rows(labels: tuple[str, ...]) -> RowMaker:
-    """``make_rows(count, start=0)``: the labels in turn, each text a little different."""
+    """``make_rows(count, start=0, unseen=False)``: the labels in turn, each text a little different.
 
-    def make(count: int, start: int = 0) -> list[Example]:
+    With ``unseen`` the words that tell the label are those that no other row holds.
+    """
+
+    def make(count: int, start: int = 0, *, unseen: bool = False) -> list[Example]:
         rows: list[Example] = []
         for number in range(start, start + count):
             label = labels[number % len(labels)]
-            texts = _TEXTS[label]
+            texts = (_UNSEEN if unseen else _TEXTS)[label]
             ending = _ENDINGS[number % len(_ENDINGS)]
             text = f"{texts[number // len(labels) % len(texts)]} {ending}"
             rows.append(Example(id=str(number), input=text, target=label))

@@ -80,6 +80,20 @@ def test_learns(
     assert not (trained.folder / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize("mode", ["frozen", "tuned"])
+def test_the_encoder_tells_what_the_words_alone_cannot(
+    train: Callable[..., Trained], mode: str, labels: tuple[str, ...], make_rows: RowMaker
+) -> None:
+    trained = train(options={"mode": mode})
+    student = load_student(trained.folder)
+    assert float(student.module.head.weight.detach().abs().max()) > 0.1
+    unseen = make_rows(30, 90, unseen=True)
+    assert accuracy(trained.folder, unseen, labels) > 0.9
+    known = [row.text.split() for row in make_rows(60)]
+    telling = {word for row in unseen for word in row.text.split()}.difference(*known)
+    assert len(telling) == 12, "a word that training shows would tell the lexical branch"
+
+
 def test_the_figure_of_the_chosen_candidate_is_that_of_the_saved_student(
     train: Callable[..., Trained], labels: tuple[str, ...], make_rows: RowMaker
 ) -> None:
@@ -199,6 +213,18 @@ def test_a_finished_training_is_not_repeated(train: Callable[..., Trained]) -> N
     assert (first.folder / "student.safetensors").stat().st_mtime_ns == written
     train(seed=4)
     assert (first.folder / "student.safetensors").stat().st_mtime_ns > written
+
+
+@pytest.mark.parametrize("name", ["student.safetensors", "tokenizer.json", "student.json"])
+def test_a_damaged_student_is_trained_again(train: Callable[..., Trained], name: str) -> None:
+    trained = train()
+    expected = load_file(trained.folder / "student.safetensors")
+    damaged = trained.folder / name
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    train()
+    load_student(trained.folder)
+    for weight, value in load_file(trained.folder / "student.safetensors").items():
+        np.testing.assert_array_equal(value, expected[weight])
 
 
 def test_a_seed_fixes_everything(train: Callable[..., Trained], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ Settings = Annotated[
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write the task file.")] = Path("task.yaml"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the task; default: the folder's.")
+        str | None, typer.Option(help="Name of the task; default: that of the file.")
     ] = None,
     kind: Annotated[
         str, typer.Option("--type", help="classification or multilabel.")

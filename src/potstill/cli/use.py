@@ -16,7 +16,7 @@ from potstill.errors import EXIT_GATE, DataError, SpecError
 
 if TYPE_CHECKING:
     from potstill.data import Input
-    from potstill.data.reading import Row
+    from potstill.data.reading import BrokenRow, Row
     from potstill.runtime import Model
     from potstill.spec.task import Columns
 
@@ -36,6 +36,9 @@ InputColumns = Annotated[
     list[str] | None, typer.Option("--column", help="Column of the text; repeat for named fields.")
 ]
 TargetColumn = Annotated[str | None, typer.Option("--label-column", help="Column of the label.")]
+IdColumn = Annotated[
+    str | None, typer.Option("--id-column", help="Column by which recorded answers are found.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -45,7 +48,9 @@ def predict(
     column: InputColumns = None,
     kind: Annotated[str, typer.Option("--format", help="Of stdin: jsonl or csv.")] = "jsonl",
     out: Annotated[Path | None, typer.Option(help="Write here instead of stdout.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads; default: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; default: one a core.")
+    ] = None,
 ) -> None:
     """Answer a stream of inputs: one line of JSON for each row, in the same order.
 
@@ -57,9 +62,11 @@ def predict(
     from potstill.api import model_folder
     from potstill.data.files import json_line, writing
     from potstill.runtime import Model
+    from potstill.spec.task import Columns
 
     loaded = Model.load(model_folder(model), workers=workers)
-    columns = _columns(column, None, loaded)
+    known = loaded.card["task"].get("columns")
+    columns = Columns.model_validate({**(known or {}), **_columns(column)})
     faults = 0
     with ExitStack() as stack:
         rows = _tolerant_rows(data, kind, stack)
@@ -73,82 +80,77 @@ def predict(
         raise typer.Exit(EXIT_GATE)
 
 
-def _tolerant_rows(data: str, kind: str, stack: ExitStack) -> Iterator[Row | DataError]:
-    """Rows of a file or of stdin; a broken JSON line is yielded as its error."""
-    from potstill.data.reading import SUFFIXES, csv_rows, json_row, read_rows
+def _tolerant_rows(data: str, kind: str, stack: ExitStack) -> Iterator[Row | BrokenRow]:
+    """Rows of a file or of stdin; one that cannot be read is yielded with its error."""
+    from potstill.data.reading import (
+        SUFFIXES,
+        read_rows,
+        tolerant_csv_rows,
+        tolerant_jsonl_rows,
+    )
 
     if data != "-":
         path = Path(data)
         if not path.is_file():
             raise DataError("no such file.", where=data, hint="Use - to read stdin.")
         kind = SUFFIXES.get(path.suffix.lower(), kind)
-        if kind not in ("jsonl", "csv"):
+        if kind == "parquet":
             yield from read_rows(path)
             return
         stream: BinaryIO = stack.enter_context(path.open("rb"))
     else:
         data, stream = "stdin", sys.stdin.buffer
-    if kind == "csv":
-        yield from csv_rows(stream, data)
+    if kind in ("csv", "tsv"):
+        yield from tolerant_csv_rows(stream, data, "\t" if kind == "tsv" else ",")
     elif kind == "jsonl":
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield json_row(line.removeprefix(b"\xef\xbb\xbf"), f"{data}:{number}")
-            except DataError as error:
-                yield error
+        yield from tolerant_jsonl_rows(stream, data)
     else:
         raise SpecError(f"--format: {kind!r} is not known.", hint="Use jsonl or csv.")
 
 
 def _answers(
-    model: Model, rows: Iterator[Row | DataError], columns: Columns
+    model: Model, rows: Iterator[Row | BrokenRow], columns: Columns
 ) -> Iterator[dict[str, Any]]:
-    """An answer for each row, in order; the model sees only rows that hold a text.
+    """An answer for each row, in order and with its id; the model sees only rows with a text.
 
     Rows wait in a queue while the model, which reads ahead to keep its workers busy, has not
     answered them; the queue is as short as the model's window.
     """
-    from potstill.data.reading import input_of
+    from potstill.data.reading import BrokenRow, cell_text, input_of
 
-    waiting: deque[dict[str, Any] | None] = deque()
-    identifiers: deque[Any] = deque()
+    # What is known of a row before it is answered, and whether that is all: an error.
+    waiting: deque[tuple[dict[str, Any], bool]] = deque()
 
     def inputs() -> Iterator[Input]:
         for row in rows:
-            if isinstance(row, DataError):
-                waiting.append({"error": str(row)})
+            identifier = row.fields.get(columns.id)
+            known = {} if cell_text(identifier) is None else {"id": identifier}
+            if isinstance(row, BrokenRow):
+                waiting.append(({**known, "error": str(row.error)}, True))
                 continue
             value = input_of(row, columns)
             if value is None:
-                waiting.append({"error": f"{row.where}: no text in {columns.input!r}"})
+                fault = f"{row.where}: no text in {columns.input!r}"
+                waiting.append(({**known, "error": fault}, True))
                 continue
-            waiting.append(None)
-            identifiers.append(row.fields.get(columns.id))
+            waiting.append((known, False))
             yield value
 
     for prediction in model.stream(inputs()):
-        while (fault := waiting.popleft()) is not None:
-            yield fault
-        identifier = identifiers.popleft()
-        answer = prediction.to_json()
-        yield answer if identifier is None else {"id": identifier, **answer}
-    yield from (fault for fault in waiting if fault is not None)
+        while (first := waiting.popleft())[1]:
+            yield first[0]
+        yield {**first[0], **prediction.to_json()}
+    yield from (row for row, _ in waiting)
 
 
-def _columns(inputs: list[str] | None, target: str | None, model: Model | None = None) -> Columns:
-    """The column map: what the command line says, else the model's own, else the default."""
-    from potstill.spec.task import Columns
-
-    known = model.card["task"].get("columns") if model is not None else None
-    base = Columns.model_validate(known or {})
-    changes: dict[str, Any] = {}
+def _columns(
+    inputs: list[str] | None, target: str | None = None, identifier: str | None = None
+) -> dict[str, Any]:
+    """What the command line says of the column map; the rest is the model's own."""
+    changes: dict[str, Any] = {"target": target, "id": identifier}
     if inputs:
         changes["input"] = inputs[0] if len(inputs) == 1 else inputs
-    if target:
-        changes["target"] = target
-    return base.model_copy(update=changes)
+    return {key: value for key, value in changes.items() if value is not None}
 
 
 def evaluate(
@@ -156,6 +158,7 @@ def evaluate(
     data: Gold,
     column: InputColumns = None,
     label_column: TargetColumn = None,
+    id_column: IdColumn = None,
     as_json: Json = False,
 ) -> None:
     """Judge a model on rows with a person's label: scores with 95% intervals.
@@ -164,7 +167,7 @@ def evaluate(
     """
     from potstill import api
 
-    result = api.evaluate(predictor, data, columns=_columns(column, label_column))
+    result = api.evaluate(predictor, data, columns=_columns(column, label_column, id_column))
     if as_json:
         terminal.print_json(result.to_json())
         return
@@ -184,6 +187,7 @@ def compare(
     data: Gold,
     column: InputColumns = None,
     label_column: TargetColumn = None,
+    id_column: IdColumn = None,
     examples: Annotated[int, typer.Option(help="Differing rows to show.")] = 5,
     as_json: Json = False,
 ) -> None:
@@ -194,7 +198,7 @@ def compare(
     """
     from potstill import api
 
-    result = api.compare(a, b, data, columns=_columns(column, label_column))
+    result = api.compare(a, b, data, columns=_columns(column, label_column, id_column))
     if as_json:
         terminal.print_json(result.to_json())
         return

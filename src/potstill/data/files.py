@@ -81,21 +81,22 @@ def writing_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def storage_error(error: OSError, path: Path) -> StorageError:
+def storage_error(error: OSError, path: Path | None) -> StorageError:
     """An operating system's error as a sentence with a remedy."""
+    where = None if path is None else str(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(
             "the disk is full, or a quota is reached.",
-            where=str(path),
+            where=where,
             hint="Free some space and run the same command again; finished work is kept.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(
             "this place may not be written.",
-            where=str(path),
+            where=where,
             hint="Choose another folder, or change its permissions.",
         )
-    return StorageError(f"{error.strerror or error}.", where=str(path))
+    return StorageError(f"{error.strerror or error}.", where=where)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,8 +1,9 @@
 """Readers: JSONL, CSV and Parquet files, any column names, one row at a time.
 
 A row that cannot be read as a row (broken JSON, bytes that are not UTF-8) stops the reading
-with its file and line: what follows it could be anything. A row that can be read but not
-used (no text, two answers under one id) is set aside as a `Rejection`, and the rest goes on.
+with its file and line: what follows it could be anything. Who answers a stream row by row asks
+for such rows as `BrokenRow` instead, and goes on. A row that can be read but not used (no text,
+two answers under one id) is set aside as a `Rejection`, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +33,9 @@ SUFFIXES = {
     ".parquet": "parquet",
 }
 _BOM = b"\xef\xbb\xbf"
+# What "surrogateescape" makes of bytes that are not UTF-8; no UTF-8 text decodes to these.
+_BROKEN_BYTE = re.compile("[\udc80-\udcff]")
+_LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,19 @@ class Row:
     """
 
     where: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """One row that cannot be read.
+
+    Attributes:
+        error: why, with the place.
+        fields: the cells that are sound all the same.
+    """
+
+    error: DataError
     fields: Mapping[str, Any]
 
 
@@ -121,35 +140,92 @@ def json_row(line: bytes, where: str) -> Row:
     return Row(where, fields)
 
 
+def tolerant_jsonl_rows(stream: BinaryIO, name: str) -> Iterator[Row | BrokenRow]:
+    """As `jsonl_rows`, but a line that cannot be read is yielded in its place."""
+    for number, line in enumerate(stream, start=1):
+        text = line.removeprefix(_BOM) if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            yield json_row(text, f"{name}:{number}")
+        except DataError as error:
+            yield BrokenRow(error, {})
+
+
 def csv_rows(stream: BinaryIO, name: str, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a stream of CSV with a header line.
 
     Raises:
         DataError: bytes that are not UTF-8, or a row with more cells than the header.
     """
+    for row in tolerant_csv_rows(stream, name, delimiter):
+        if isinstance(row, BrokenRow):
+            raise row.error
+        yield row
+
+
+def tolerant_csv_rows(
+    stream: BinaryIO, name: str, delimiter: str = ","
+) -> Iterator[Row | BrokenRow]:
+    """As `csv_rows`, but a row that cannot be read is yielded in its place.
+
+    The place of a row is the line that it begins on, since quoted cells may span lines.
+
+    Raises:
+        DataError: the header cannot be read, so that no row can.
+    """
     csv.field_size_limit(sys.maxsize)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    reader = csv.DictReader(text, delimiter=delimiter)
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.reader(text, delimiter=delimiter)
+    header: list[str] | None = None
     try:
-        for fields in reader:
-            where = f"{name}:{reader.line_num}"
-            if None in fields:
-                raise DataError(
-                    f"the row has more cells than the header has columns ({len(reader.fieldnames or ())}).",
-                    where=where,
-                    hint="Quote cells that hold the delimiter.",
-                )
-            yield Row(where, {key: value for key, value in fields.items() if value is not None})
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"not UTF-8 after line {reader.line_num}: {error.reason}.",
-            where=name,
-            hint="Save the file as UTF-8.",
-        ) from error
-    except csv.Error as error:
-        raise DataError(f"not CSV: {error}.", where=f"{name}:{reader.line_num}") from error
+        while True:
+            line = reader.line_num + 1
+            cells: list[str] = []
+            try:
+                cells = next(reader)
+                error = _cells_error(cells, header, name, line)
+            except StopIteration:
+                return
+            except csv.Error as fault:
+                error = DataError(f"not CSV: {fault}.", where=f"{name}:{line}")
+            if error is not None:
+                if header is None:
+                    raise error
+                yield BrokenRow(error, _sound_cells(header, cells))
+            elif header is None:
+                header = cells or None
+            elif cells:
+                yield Row(f"{name}:{line}", dict(zip(header, cells, strict=False)))
     finally:
         text.detach()  # the stream belongs to the caller
+
+
+def _cells_error(
+    cells: Sequence[str], header: Sequence[str] | None, name: str, line: int
+) -> DataError | None:
+    """Why a row of CSV that begins on a line cannot be used; None where it can."""
+    if header is not None and len(cells) > len(header):
+        return DataError(
+            f"the row has more cells than the header has columns ({len(header)}).",
+            where=f"{name}:{line}",
+            hint="Quote cells that hold the delimiter.",
+        )
+    if not any(map(_BROKEN_BYTE.search, cells)):
+        return None
+    before = _BROKEN_BYTE.split(" ".join(cells), maxsplit=1)[0]
+    return DataError(
+        "the line holds bytes that are not UTF-8.",
+        where=f"{name}:{line + len(_LINE_END.findall(before))}",
+        hint="Save the file as UTF-8.",
+    )
+
+
+def _sound_cells(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """What is known of a broken row: of one with too many cells, only the first is in place."""
+    sure = cells[:1] if len(cells) > len(header) else cells
+    pairs = zip(header, sure, strict=False)
+    return {column: cell for column, cell in pairs if not _BROKEN_BYTE.search(cell)}
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -177,14 +253,28 @@ def input_of(row: Row, columns: Columns) -> Input | None:
     return texts if any(value.strip() for value in texts.values()) else None
 
 
+def label_text(value: object) -> str:
+    """A label as its words, trimmed; ``true`` and ``2.0`` as a task file has them, ``true``, ``2``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
 def target_of(value: object, *, multilabel: bool) -> Target | None:
     """A cell as a target; None where it is empty. Labels are kept as written, trimmed."""
     if value is None:
         return None
     if multilabel:
-        parts = value if isinstance(value, list) else str(value).split(",")
-        return tuple(str(part).strip() for part in parts if str(part).strip())
-    return str(value).strip() or None
+        parts = value if isinstance(value, list) else label_text(value).split(",")
+        return tuple(text for text in map(label_text, parts) if text)
+    return label_text(value) or None
+
+
+def cell_text(value: object) -> str | None:
+    """An id or a group as its words; None where the cell is empty."""
+    return None if value is None else str(value).strip() or None
 
 
 def read_examples(
@@ -193,6 +283,7 @@ def read_examples(
     *,
     multilabel: bool = False,
     labelled: bool,
+    grouped: bool = False,
     terms: str | None = None,
 ) -> Reading:
     """Examples from data files, with their sources, and the rows that cannot be used.
@@ -206,6 +297,7 @@ def read_examples(
         columns: which column holds what.
         multilabel: whether targets are several labels.
         labelled: whether a target is expected.
+        grouped: whether the group's column, where one is mapped, must be there.
         terms: licence or terms-of-use id of the texts.
 
     Raises:
@@ -215,25 +307,28 @@ def read_examples(
     rejected: list[Rejection] = []
     conflicting: set[str] = set()
     for path in paths:
-        count = 0
         first: Row | None = None
-        usable = 0
+        there: dict[str, None] = {}
+        causes: Counter[str] = Counter()
         for row in read_rows(path):
-            count += 1
             first = first or row
+            there.update(dict.fromkeys(row.fields))
             found = _example(row, columns, path.name, multilabel, labelled, terms)
             if isinstance(found, Rejection):
+                causes[found.cause] += 1
                 rejected.append(found)
                 continue
-            usable += 1
+            causes["usable"] += 1
             known = seen.setdefault(found.id, found)
             if known is not found and (known.input, known.target) != (found.input, found.target):
                 conflicting.add(found.id)
                 rejected.append(_conflict(found, row.where))
         if first is None:
             raise DataError("the file holds no rows.", where=str(path))
-        if not usable:
-            _explain_unusable(first, columns, labelled, count)
+        if not causes["usable"]:
+            _explain_unusable(path, first.where, there, causes, columns, labelled)
+        if grouped and columns.group is not None:
+            _require_column(columns.group, there, str(path))
     for identifier in conflicting:
         rejected.append(_conflict(seen.pop(identifier), "the first of these rows"))
     return Reading(list(seen.values()), rejected)
@@ -243,20 +338,19 @@ def _example(
     row: Row, columns: Columns, file: str, multilabel: bool, labelled: bool, terms: str | None
 ) -> Example | Rejection:
     value = input_of(row, columns)
-    identifier = row.fields.get(columns.id)
+    identifier = cell_text(row.fields.get(columns.id))
     if value is None:
         return Rejection(
-            id=str(identifier) if identifier is not None else row.where,
+            id=identifier or row.where,
             stage="read",
             cause="empty_text",
             detail=f"{row.where} holds no text in {columns.input!r}",
         )
     sources = [Source(kind="dataset", name=file, contributed=("input",), stage="read", terms=terms)]
-    group = row.fields.get(columns.group) if columns.group else None
     example = Example(
-        id=str(identifier) if identifier is not None else id_of(value),
+        id=identifier or id_of(value),
         input=value,
-        group=None if group is None else str(group),
+        group=cell_text(row.fields.get(columns.group)) if columns.group else None,
         sources=tuple(sources),
     )
     if not labelled:
@@ -284,21 +378,41 @@ def _conflict(example: Example, where: str) -> Rejection:
     )
 
 
-def _explain_unusable(row: Row, columns: Columns, labelled: bool, count: int) -> None:
-    """Say which column is missing, and which one was probably meant."""
+def _explain_unusable(
+    path: Path,
+    first: str,
+    there: Iterable[str],
+    causes: Counter[str],
+    columns: Columns,
+    labelled: bool,
+) -> None:
+    """Say which column is missing, and which one was probably meant; else what all rows lack."""
     wanted = [columns.input] if isinstance(columns.input, str) else list(columns.input)
-    if labelled:
-        wanted.append(columns.target)
-    for name in wanted:
-        if name not in row.fields:
-            near = difflib.get_close_matches(name, row.fields, n=1, cutoff=0.5)
-            columns_there = ", ".join(repr(key) for key in row.fields) or "none"
-            raise DataError(
-                f"no column {name!r}; the columns are {columns_there}.",
-                where=row.where,
-                hint=f"Map it with 'columns'{f': perhaps {near[0]!r}' if near else ''}.",
-            )
-    raise DataError(f"none of the {count} rows holds a text.", where=row.where.rpartition(":")[0])
+    for name in [*wanted, columns.target] if labelled else wanted:
+        _require_column(name, there, first)
+    unlabelled = causes["no_label"]
+    if unlabelled:
+        of = "rows" if unlabelled == causes.total() else "rows with a text"
+        raise DataError(
+            f"none of the {unlabelled} {of} holds a label in column {columns.target!r}.",
+            where=str(path),
+            hint="Fill it in, or map another column with 'columns'.",
+        )
+    raise DataError(
+        f"none of the {causes.total()} rows holds a text in column {' or '.join(map(repr, wanted))}.",
+        where=str(path),
+    )
+
+
+def _require_column(name: str, there: Iterable[str], where: str) -> None:
+    if name in there:
+        return
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+    raise DataError(
+        f"no column {name!r}; the columns are {', '.join(map(repr, there)) or 'none'}.",
+        where=where,
+        hint=f"Map it with 'columns'{f': perhaps {near[0]!r}' if near else ''}.",
+    )
 
 
 def check_labels(

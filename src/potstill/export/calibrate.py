@@ -39,7 +39,8 @@ def calibrate(
 
     Returns:
         The fitted decision, and the facts for ``model.json``: rows, whose targets, and the
-        negative log-likelihood before and after, in nats a row.
+        negative log-likelihood of the smoothed targets, which the fit minimises, before and
+        after, in nats a row.
     """
     rows = [at for at, example in enumerate(dev) if example.target is not None]
     gold = [at for at in rows if dev[at].is_gold]
@@ -66,8 +67,8 @@ def calibrate(
         "rows": len(used),
         "targets": kind,
         "temperature": temperature,
-        "nll_before": _nll(chosen, hot, 1.0, multilabel=decision.multilabel),
-        "nll_after": _nll(chosen, hot, temperature, multilabel=decision.multilabel),
+        "nll_before": _nll(chosen, smooth, 1.0, multilabel=decision.multilabel),
+        "nll_after": _nll(chosen, smooth, temperature, multilabel=decision.multilabel),
     }
 
 

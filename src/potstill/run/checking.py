@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from potstill.data import Example
-from potstill.data.duplicates import NearDuplicates
-from potstill.run.evidence import Evidence, label, load_answers, read_evidence
+from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
 
@@ -51,6 +51,12 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
         "gold for the test": len(evidence.test),
     }
     warnings += _warnings(task, evidence, silver)
+    # The filters that need no model show whether anything would be left to train on.
+    plain = task.model_copy(update={"filter": [name for name in task.filter if name != "noise"]})
+    selection = select(plain, evidence.train, evidence.dev, silver, embed=_no_features)
+    selection.check_teachable(where=str(loaded.path))
+    rejected.update(rejection.cause for rejection in selection.filtered.rejected)
+    rows["left to train on"] = len(selection.train)
     return {
         "task": task.name,
         "rows": {role: count for role, count in rows.items() if count},
@@ -60,6 +66,10 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
         "warnings": warnings,
         "steps": _steps(task, rows, len(answered)),
     }
+
+
+def _no_features(texts: Sequence[str]) -> None:
+    """Stands for embeddings where no filter asks for them."""
 
 
 def _label_counts(task: Task, examples: list[Example]) -> dict[str, int]:
@@ -90,25 +100,11 @@ def _warnings(task: Task, evidence: Evidence, silver: list[Example]) -> list[str
     untested = [name for name, count in _label_counts(task, evidence.test).items() if not count]
     if untested:
         found.append(f"no test row has the label {untested[0]!r}" + _and_more(untested))
-    copies = _near_copies(task, training)
-    if copies:
-        found.append(f"{copies} training rows nearly repeat another one")
     return found
 
 
 def _and_more(names: list[str]) -> str:
     return f" (nor {len(names) - 1} others)" if len(names) > 1 else ""
-
-
-def _near_copies(task: Task, rows: list[Example]) -> int:
-    index = NearDuplicates(task.filter_options.duplicate_similarity)
-    copies = 0
-    for example in rows:
-        if index.find(example.text) is None:
-            index.add(example.id, example.text)
-        else:
-            copies += 1
-    return copies
 
 
 def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:

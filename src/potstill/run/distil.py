@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from potstill.data import Rejection
-from potstill.data.files import write_jsonl, writing_folder
+from potstill.data.files import write_jsonl, writing, writing_folder
 from potstill.data.lineage import lineage_json
+from potstill.errors import StorageError
 from potstill.run import judge
 from potstill.run.events import Event, Listener, ignore
 from potstill.run.evidence import (
@@ -74,15 +75,17 @@ def run_task(
         PotstillError: any mistake in the task, the data or the environment; the stages that
             were finished stay finished.
     """
+    if out is not None:
+        _check_replaceable(out)
     spec = loaded.task.model_dump(mode="json")
-    folder = RunFolder(
-        runs / loaded.task.name / run_id({"task": spec, "folder": str(loaded.folder.resolve())}),
-        listener,
-    )
+    # Gates judge a run and change nothing in it: another bound is the same run.
+    identity = {key: value for key, value in spec.items() if key != "accept"}
+    identity["folder"] = str(loaded.folder.resolve())
+    folder = RunFolder(runs / loaded.task.name / run_id(identity), listener)
     with folder.opened(spec, loaded.task.seed):
         work = _Distillation(loaded, folder)
         if restart is not None:
-            folder.forget(STAGES[STAGES.index(restart) :])
+            work.forget_from(restart)
         for stage in STAGES:
             getattr(work, stage)()
             if stage == until:
@@ -102,6 +105,18 @@ def run_task(
     )
 
 
+def _check_replaceable(out: Path) -> None:
+    """Refuse to copy a model over anything but a model."""
+    if out.is_dir() and (not any(out.iterdir()) or (out / "model.json").is_file()):
+        return
+    if out.exists():
+        raise StorageError(
+            "this is no model folder, and what it holds would be lost.",
+            where=str(out),
+            hint="Name a folder that is new, empty or holds a model.",
+        )
+
+
 class _Distillation:
     """One method a stage, in the order of `STAGES`; each reads and writes files alone."""
 
@@ -112,6 +127,7 @@ class _Distillation:
         self.dataset = folder.path / "dataset"
         self.student = folder.path / "student"
         self.model = folder.path / "model"
+        self.rejected = folder.path / "rejected.jsonl"
         self.spec = loaded.task.model_dump(mode="json")
 
     def _file(self, name: str) -> Path:
@@ -122,12 +138,17 @@ class _Distillation:
 
     def _save_rejected(self, stage: str, rejected: Sequence[Rejection]) -> None:
         """Keep a stage's rejections apart, and all of them together for a reader."""
-        write_jsonl(self.dataset / "rejected" / f"{stage}.jsonl", (r.to_json() for r in rejected))
-        with (self.folder.path / "rejected.jsonl").open("wb") as whole:
-            for name in ("read", "label", "filter"):
-                part = self.dataset / "rejected" / f"{name}.jsonl"
-                if part.exists():
-                    whole.write(part.read_bytes())
+        write_jsonl(self._file(f"rejected/{stage}"), (r.to_json() for r in rejected))
+        with writing(self.rejected) as whole:
+            for name in STAGES[: STAGES.index(stage) + 1]:
+                whole.write(self._file(f"rejected/{name}").read_bytes())
+
+    def forget_from(self, stage: str) -> None:
+        """Forget a stage and those after it, checkpoints included."""
+        following = STAGES[STAGES.index(stage) :]
+        self.folder.forget(following)
+        if "train" in following:
+            shutil.rmtree(self.student, ignore_errors=True)
 
     def read(self) -> None:
         """Rows, checked and split."""
@@ -156,7 +177,7 @@ class _Distillation:
             work,
             reads=self._slice("type", "labels", "data", "seed", "filter_options"),
             files=files,
-            writes=[self._file(name) for name in names],
+            writes=[self._file(name) for name in (*names, "rejected/read")],
         )
 
     def label(self) -> None:
@@ -187,7 +208,7 @@ class _Distillation:
             work,
             reads=self._slice("teacher", "labels"),
             files=self.loaded.resolve_all(teacher.answers) if teacher else [],
-            writes=[self._file("silver")],
+            writes=[self._file("silver"), self._file("rejected/label")],
         )
 
     def filter(self) -> None:
@@ -201,9 +222,10 @@ class _Distillation:
                 load_saved(self._file("silver")),
                 self._embed,
             )
+            self._save_rejected("filter", selection.filtered.rejected)
+            selection.check_teachable(where=str(self.rejected))
             save_examples(self._file("train"), selection.train)
             save_examples(self._file("dev"), selection.dev)
-            self._save_rejected("filter", selection.filtered.rejected)
             rows = {"train": len(selection.train), "dev": len(selection.dev)}
             return {
                 "rows": rows,
@@ -215,9 +237,18 @@ class _Distillation:
         self.folder.stage(
             "filter",
             work,
-            reads=self._slice("filter", "filter_options", "policy", "student", "teacher", "seed"),
-            writes=[self._file("train"), self._file("dev")],
+            reads={
+                **self._slice("filter", "filter_options", "policy", "teacher", "seed"),
+                "features": self._base() if "noise" in self.task.filter else None,
+            },
+            writes=[self._file("train"), self._file("dev"), self.rejected],
         )
+
+    def _base(self) -> list[str]:
+        """What tells one pretrained encoder from another: its name and its weights' hash."""
+        from potstill.train import resolve_base
+
+        return [self.task.student.base, resolve_base(self.task.student.base).sha256]
 
     def _embed(self, texts: Sequence[str]) -> Any:
         from potstill.train import embed
@@ -258,8 +289,8 @@ class _Distillation:
         self.folder.stage(
             "train",
             work,
-            reads=self._slice("student", "seed"),
-            writes=[self.student / "student.json"],
+            reads={**self._slice("student", "seed"), "base": self._base()},
+            writes=[self.student / "student.json", self.student / "student.safetensors"],
         )
 
     def export(self) -> None:
@@ -292,7 +323,8 @@ class _Distillation:
                 "summary": f"{exported.precision}, {exported.megabytes:.1f} MB",
             }
 
-        self.folder.stage("export", work, reads={}, writes=[self.model / "model.json"])
+        files = ("model.json", "model.onnx", "tokenizer.json", "lineage.json")
+        self.folder.stage("export", work, reads={}, writes=[self.model / name for name in files])
 
     def evaluate(self) -> None:
         """The judgement on the frozen test rows."""
@@ -309,5 +341,8 @@ class _Distillation:
             "report",
             lambda: judge.report(self.loaded, self.folder, self.model, self.dataset),
             reads=self._slice("accept", "description", "name"),
-            writes=[self.folder.path / "report.json", self.model / "README.md"],
+            writes=[
+                *(self.folder.path / f"report.{kind}" for kind in ("json", "html", "md")),
+                self.model / "README.md",
+            ],
         )

@@ -164,6 +164,33 @@ class Selection:
     dev: list[Example]
     filtered: Filtered
 
+    def check_teachable(self, where: str) -> None:
+        """Refuse to train on nothing, on one label alone, or without a row to steer by.
+
+        Args:
+            where: the file that holds the rejected rows.
+
+        Raises:
+            DataError: too little is left.
+        """
+        targets = Counter(example.target for example in self.train)
+        if len(targets) < 2:
+            found = f"only {next(iter(targets))!r}" if targets else "no row at all"
+            causes = Counter(rejection.cause for rejection in self.filtered.rejected)
+            listed = ", ".join(f"{cause} ({rows})" for cause, rows in causes.most_common(3))
+            raise DataError(
+                f"{found} is left to train on"
+                + (f"; the filters took: {listed}." if listed else "."),
+                where=where,
+                hint="Add rows of other labels, or loosen 'filter'.",
+            )
+        if not self.dev:
+            raise DataError(
+                "no development row is left.",
+                where=where,
+                hint="Add rows, or raise data.dev_fraction.",
+            )
+
 
 def select(
     task: Task,
@@ -176,9 +203,6 @@ def select(
 
     Where a person labelled development rows, they alone are the yardstick; otherwise a
     share of the rows is set aside before any filter looks at them.
-
-    Raises:
-        DataError: too little is left to train on.
     """
     valid = Validity(task.label_names)
     rows = [*gold_train, *silver]
@@ -199,18 +223,6 @@ def select(
     train = [replace(example, split="train") for example in filtered.kept]
     if task.teacher is not None and not task.teacher.soft_labels:
         train = [replace(example, soft_target=None) for example in train]
-    targets = Counter(example.target for example in train)
-    if len(targets) < 2:
-        found = f"only {next(iter(targets))!r}" if targets else "no row at all"
-        raise DataError(
-            f"after filtering, {found} is left to train on.",
-            hint="See rejected.jsonl for the causes, and loosen 'filter' or add rows.",
-        )
-    if not leak.kept:
-        raise DataError(
-            "no development row is left.",
-            hint="Add rows, or raise data.dev_fraction.",
-        )
     merged = Filtered(filtered.kept, [*filtered.rejected, *leak.rejected], filtered.table)
     return Selection(train, leak.kept, merged)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from potstill.data.files import json_line, storage_error, write_json
+from potstill.data.files import json_line, sha256_of, storage_error, write_json
 from potstill.errors import PotstillError
 from potstill.run.events import Event, Listener
 
@@ -45,15 +45,6 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(error, path) from error
-        if self.manifest_file.exists():
-            try:
-                self._manifest = orjson.loads(self.manifest_file.read_bytes())
-            except orjson.JSONDecodeError as error:
-                raise PotstillError(
-                    f"damaged: {error}.",
-                    where=str(self.manifest_file),
-                    hint="Remove the run folder and run again.",
-                ) from error
 
     @property
     def manifest_file(self) -> Path:
@@ -70,7 +61,7 @@ class RunFolder:
         """Hold the folder for this process, with the resolved task and the versions in it.
 
         Raises:
-            PotstillError: another process is at work in the folder.
+            PotstillError: another process is at work in the folder, or its manifest is damaged.
         """
         with (self.path / ".lock").open("w") as lock:
             try:
@@ -82,7 +73,7 @@ class RunFolder:
                     hint="Wait for it, or stop it.",
                 ) from error
             write_json(self.path / "spec.json", spec)
-            self._manifest |= {
+            self._manifest = self._remembered() | {
                 "version": 1,
                 "potstill": importlib.metadata.version("potstill"),
                 "code": code_fingerprint(),
@@ -110,16 +101,17 @@ class RunFolder:
             work: does it, and returns facts for the manifest; it writes its files whole.
             reads: the part of the task that the work depends on.
             files: files from outside the folder that it depends on.
-            writes: what it leaves in the folder; a missing one means that it must run.
+            writes: the files that it leaves; one that is missing or not as it was left means
+                that the work must be done again.
 
         Returns:
             The facts, from now or from the time when the work was done.
         """
         self._chain = _digest(
-            [self._chain, name, code_fingerprint(), reads, [file_fingerprint(f) for f in files]]
+            [self._chain, name, code_fingerprint(), reads, [sha256_of(file) for file in files]]
         )
         known = self.stages.get(name)
-        if known and known["fingerprint"] == self._chain and all(p.exists() for p in writes):
+        if known and known["fingerprint"] == self._chain and known["left"] == self._left(writes):
             self.tell(Event(kind="skipped", stage=name, text="nothing has changed"))
             return known["facts"]
         self.tell(Event(kind="started", stage=name))
@@ -130,6 +122,7 @@ class RunFolder:
             "seconds": round(time.perf_counter() - start, 3),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "facts": facts,
+            "left": self._left(writes),
         }
         self._save()
         self.tell(Event(kind="finished", stage=name, text=str(facts.get("summary", ""))))
@@ -157,6 +150,29 @@ class RunFolder:
             Event(kind="progress", stage=stage, text=phase, done=done, total=total)
         )
 
+    def _left(self, files: Sequence[Path]) -> dict[str, str | None]:
+        """SHA-256 of files of this folder, None where there is none."""
+        return {
+            str(file.relative_to(self.path)): sha256_of(file) if file.is_file() else None
+            for file in files
+        }
+
+    def _remembered(self) -> dict[str, Any]:
+        """The manifest of an earlier process, or an empty one."""
+        if not self.manifest_file.exists():
+            return {"stages": {}}
+        try:
+            found = orjson.loads(self.manifest_file.read_bytes())
+            if not isinstance(found["stages"], dict):
+                raise TypeError("'stages' is no mapping")
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise PotstillError(
+                f"damaged: {error}.",
+                where=str(self.manifest_file),
+                hint="Remove the run folder and run again.",
+            ) from error
+        return found
+
     def _save(self) -> None:
         write_json(self.manifest_file, self._manifest)
 
@@ -164,18 +180,6 @@ class RunFolder:
 def run_id(spec: Mapping[str, Any]) -> str:
     """The id of the run of a resolved task: 8 hexadecimal digits."""
     return _digest(spec)[:8]
-
-
-def file_fingerprint(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of the files in a folder."""
-    from potstill.data.files import sha256_of
-
-    if path.is_dir():
-        parts = [
-            (str(p.relative_to(path)), sha256_of(p)) for p in sorted(path.rglob("*")) if p.is_file()
-        ]
-        return _digest(parts)
-    return sha256_of(path)
 
 
 @cache

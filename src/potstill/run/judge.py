@@ -21,6 +21,8 @@ from potstill.data import Example, Input, Prediction, Predictor
 from potstill.data.files import write_json, writing
 from potstill.data.lineage import source_shares
 from potstill.evaluate import (
+    MAJORITY,
+    TFIDF,
     Entry,
     Evaluation,
     FilterCount,
@@ -40,6 +42,7 @@ from potstill.evaluate import (
     write_report,
 )
 from potstill.run.card import model_card
+from potstill.run.events import Event
 from potstill.run.evidence import load_answers, load_saved
 from potstill.runtime import Model
 
@@ -82,32 +85,34 @@ def judge(
             role=role, evaluation=evaluated(predictor, name), latency=latency, usd_per_million=price
         )
 
-    # Base models are named by folder where they are not names of ours.
+    # Base models are named by folder where they are not names of ours. No two entries may
+    # share a name: answers are paired by it.
     student = entry("student", model, Path(task.student.base).name)
     teachers: list[Entry] = []
     warnings: list[str] = []
     if task.teacher is not None:
         answers = load_answers(loaded)
-        prices = {
-            facts.name: facts.usd_per_million
-            for facts in answers.facts(task.teacher.usd_per_million)
-        }
+        declared = task.teacher.usd_per_million
+        recorded = {facts.name: facts.usd_per_million for facts in answers.facts()}
         for predictor in _teachers(answers, test, load_saved(dataset / "unlabeled.jsonl")):
             name = predictor.name
-            evaluation = evaluated(predictor, name)
+            taken = name in (student.name, MAJORITY, TFIDF)
+            evaluation = evaluated(predictor, f"{name} (teacher)" if taken else name)
             missing = evaluation.unanswered
             if missing == len(test):
                 warnings.append(f"{name} answered none of the test rows.")
                 continue
             notes = [f"{missing} test rows without a usable answer count as wrong"] * bool(missing)
-            if name in prices and task.teacher.usd_per_million is not None:
+            price = recorded.get(name)
+            if name in recorded and price is None and declared is not None:
+                price = declared
                 notes.append("price as the task declares it")
             teachers.append(
                 Entry(
                     role="teacher",
                     evaluation=evaluation,
                     latency=_recorded_latency(answers, name, test),
-                    usd_per_million=prices.get(name),
+                    usd_per_million=price,
                     note="; ".join(notes),
                 )
             )
@@ -155,6 +160,8 @@ def judge(
         warnings=tuple(warnings),
         machine=_machine(),
     )
+    for warning in report.all_warnings:
+        folder.tell(Event(kind="warning", stage="evaluate", text=warning))
     write_json(folder.path / JUDGEMENT, report.to_json())
     _write_predictions(folder.path / "predictions.jsonl", test, answered)
     score = student.evaluation.score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ SCHEMA_FILE = "task.schema.json"
 
 
 def start_task(path: Path, *, name: str | None, kind: Any, gold: Path | None) -> None:
-    """Write a commented task file, and the JSON Schema that editors complete its keys from.
+    """Write a commented task file, and, where none is there, the JSON Schema for editors.
 
     Args:
         path: the task file to write.
@@ -41,7 +42,8 @@ def start_task(path: Path, *, name: str | None, kind: Any, gold: Path | None) ->
     )
     with writing(path) as stream:
         stream.write(text.encode())
-    write_json(path.parent / SCHEMA_FILE, task_json_schema())
+    if not (path.parent / SCHEMA_FILE).exists():
+        write_json(path.parent / SCHEMA_FILE, task_json_schema())
 
 
 def _labels_of(gold: Path, multilabel: bool) -> tuple[str, ...]:
@@ -61,4 +63,5 @@ def _labels_of(gold: Path, multilabel: bool) -> tuple[str, ...]:
 
 def _slug(name: str) -> str:
     """A name as task files allow it: lower-case letters, digits, ``-`` and ``_``."""
-    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "task"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-_") or "task"

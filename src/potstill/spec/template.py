@@ -15,7 +15,7 @@ TaskType = Literal["classification", "multilabel"]
 _TEMPLATE = """\
 # yaml-language-server: $schema=@schema@
 # A task for Potstill. Paths start from the folder of this file. What is commented out shows
-# its default, or an example. Check this file with: potstill check @name@.yaml
+# its default, or an example. `potstill check` reads this file and its data, and reports.
 kind: task
 version: 1
 name: @name@
@@ -128,7 +128,7 @@ def task_template(
         "type": type,
         "description": _DESCRIPTIONS[type],
         "labels": _LABELS[type] if labels is None else _label_lines(labels),
-        "gold": gold or "gold.jsonl",
+        "gold": _scalar(gold or "gold.jsonl"),
         "schema": schema,
         "target_note": " (the target: a list, or labels separated by commas)" if several else "",
         "answer": '"labels": […]' if several else '"label": …',
@@ -142,3 +142,9 @@ def task_template(
 def _label_lines(labels: Sequence[str]) -> str:
     # Quoted as JSON, so that `yes`, `1` and `a: b` stay what they are.
     return "".join(f"  {json.dumps(label, ensure_ascii=False)}: null\n" for label in labels)
+
+
+def _scalar(text: str) -> str:
+    """Text as YAML, quoted where it would mean something else."""
+    plain = re.fullmatch(r"[\w./-]+", text) is not None
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -139,11 +139,24 @@ def save_student(
 
 
 def read_card(folder: Path) -> dict[str, Any] | None:
-    """``student.json`` of a complete student; None where training has not ended."""
+    """``student.json`` of a complete student; None where training has not ended, or it is broken."""
     try:
         return cast("dict[str, Any]", orjson.loads((folder / CARD).read_bytes()))
-    except FileNotFoundError:
+    except (FileNotFoundError, orjson.JSONDecodeError):
         return None
+
+
+def damaged_file(folder: Path, card: Mapping[str, Any]) -> str | None:
+    """The first file that is missing or has another SHA-256 than `card` says; None if whole.
+
+    Args:
+        folder: of the student.
+        card: its ``student.json``.
+    """
+    for name, digest in card["sha256"].items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
+            return name
+    return None
 
 
 def load_student(folder: Path) -> Student:
@@ -159,13 +172,13 @@ def load_student(folder: Path) -> Student:
             where=str(folder),
             hint="Run the training again; it goes on from where it stopped.",
         )
-    for name, digest in card["sha256"].items():
-        if not (folder / name).is_file() or sha256_of(folder / name) != digest:
-            raise TrainingError(
-                f"{name} of the student is missing or damaged.",
-                where=str(folder / name),
-                hint="Remove the folder and train again.",
-            )
+    broken = damaged_file(folder, card)
+    if broken is not None:
+        raise TrainingError(
+            f"{broken} of the student is missing or damaged.",
+            where=str(folder / broken),
+            hint="Train again: what is damaged is not taken for finished.",
+        )
     labels = tuple(card["labels"])
     encoder = empty_encoder(card["encoder"]["config"], card["encoder"]["pooling"])
     dimension = cast("Any", encoder.transformer).config.hidden_size

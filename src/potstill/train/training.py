@@ -22,7 +22,7 @@ from potstill.train.bases import resolve_base
 from potstill.train.candidates import Course, choose
 from potstill.train.checkpoint import Checkpoint, identity_of
 from potstill.train.encoder import Progress, usable_tokens
-from potstill.train.student import base_facts, read_card, save_student
+from potstill.train.student import base_facts, damaged_file, read_card, save_student
 from potstill.train.targets import check_learnable, log_prior, target_matrix
 from potstill.train.tokens import load_tokenizer, read_texts
 from potstill.train.tuned import Lesson
@@ -158,9 +158,11 @@ def train_student(
 
 
 def _finished(folder: Path, identity: str) -> Trained | None:
-    """The result of the same training, where it has already ended."""
+    """The result of the same training, where it has already ended and its files are whole."""
     card = read_card(folder)
     if card is None or card["facts"]["identity"] != identity:
+        return None
+    if damaged_file(folder, card) is not None:
         return None
     facts = card["facts"]
     return Trained(
