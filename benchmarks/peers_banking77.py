@@ -86,9 +86,11 @@ def potstill(
         )
         seconds = time.monotonic() - started
         student = load_student(Path(folder))
-    tokenizer = load_tokenizer(student.tokenizer_file, MAX_TOKENS)
-    tokens = read_texts([text for text, _ in test], tokenizer)
-    logits = run_over(student.module, tokens, pad_id=pad_id_of(student.module.encoder), phase="")
+        tokenizer = load_tokenizer(student.tokenizer_file, MAX_TOKENS)
+        tokens = read_texts([text for text, _ in test], tokenizer)
+        logits = run_over(
+            student.module, tokens, pad_id=pad_id_of(student.module.encoder), phase=""
+        )
     right = [names[i] == label for i, (_, label) in zip(logits.argmax(1), test, strict=True)]
     return float(np.mean(right)), seconds
 

@@ -33,6 +33,12 @@ def sentence(topic: str, generator: random.Random, *, unseen: bool = False) -> s
 
 
 @pytest.fixture(scope="session")
+def sentence_about() -> Callable[..., str]:
+    """``sentence_about(topic, generator, unseen=False)``; see `sentence`."""
+    return sentence
+
+
+@pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a BERT of two layers and a WordPiece tokenizer.
 
@@ -72,7 +78,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=128,
-        initializer_range=0.1,
+        initializer_range=0.05,
     )
     model = BertModel(config)
     table = model.embeddings.word_embeddings.weight
@@ -80,7 +86,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for topic, known in TOPICS.items():
             centre = torch.randn(32)
             for word in [*known, *UNSEEN[topic]]:
-                table[tokenizer.token_to_id(word)] = centre + 0.3 * torch.randn(32)
+                table[tokenizer.token_to_id(word)] = centre + 0.1 * torch.randn(32)
     model.save_pretrained(folder)
     return folder
 

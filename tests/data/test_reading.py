@@ -1,10 +1,20 @@
+import io
 import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potstill.data.reading import check_labels, read_examples, read_rows
+from potstill.data import id_of
+from potstill.data.reading import (
+    BrokenRow,
+    Row,
+    check_labels,
+    csv_rows,
+    read_examples,
+    read_rows,
+    tolerant_csv_rows,
+)
 from potstill.errors import DataError
 from potstill.spec.task import Columns
 
@@ -178,3 +188,84 @@ def test_a_text_of_ten_megabytes_and_nul_bytes_are_read(tmp_path):
     reading = read(path)
     assert len(reading.examples[0].text) == 10_000_000
     assert reading.examples[1].text == "\0a"
+
+
+def test_empty_cells_for_id_and_group_are_no_id_and_no_group(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("id,text,customer\n,one,\n ,two,\n7,three,acme\n")
+    reading = read_examples([path], Columns(group="customer"), labelled=False, grouped=True)
+    assert not reading.rejected
+    assert [e.id for e in reading.examples[:2]] == [id_of("one"), id_of("two")]
+    assert [(e.id, e.group) for e in reading.examples[2:]] == [("7", "acme")]
+    assert [e.group for e in reading.examples[:2]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"text": "a", "label": ""}] * 3, "none of the 3 rows holds a label in column 'label'"),
+        ([{"text": "a", "label": None}], "none of the 1 rows holds a label in column 'label'"),
+        (
+            [{"text": "a", "label": ""}, {"text": "", "label": "x"}],
+            "none of the 1 rows with a text holds a label in column 'label'",
+        ),
+        ([{"text": " ", "label": "x"}] * 2, "none of the 2 rows holds a text in column 'text'"),
+        ([{"text": "a"}, {"text": "b", "label": ""}], "none of the 2 rows holds a label"),
+    ],
+)
+def test_rows_of_which_none_is_usable_say_what_they_lack(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read(write(tmp_path / "gold.jsonl", *rows))
+
+
+def test_booleans_and_whole_numbers_are_the_labels_of_a_task_file(tmp_path):
+    values = [True, False, 2.0, 2, 2.5, " x "]
+    path = write(tmp_path / "r.jsonl", *({"text": f"t{v}", "label": v} for v in values))
+    targets = [e.target for e in read(path).examples]
+    assert targets == ["true", "false", "2", "2", "2.5", "x"]
+    path = write(tmp_path / "m.jsonl", {"text": "a", "label": [True, 1.0]})
+    assert read(path, multilabel=True).examples[0].target == ("true", "1")
+
+
+def test_a_group_column_that_is_nowhere_names_the_nearest(tmp_path):
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "x", "customer": "acme"}]
+    path = write(tmp_path / "r.jsonl", *rows)
+    assert len(read(path, columns=Columns(group="customer"), grouped=True).examples) == 2
+    with pytest.raises(DataError, match=r"no column 'custmer'.*perhaps 'customer'"):
+        read(path, columns=Columns(group="custmer"), grouped=True)
+    assert len(read(path, columns=Columns(group="custmer")).examples) == 2
+
+
+BROKEN_CSV = (
+    b'id,text\r\n1,"two\r\nlines"\r\n\r\n2,too,many\r\n3,"good\r\nthen caf\xe9"\r\n'
+    b"4,plain\r\n\xff,five\r\n6,caf\xc3\xa9\r\n"
+)
+
+
+def test_broken_csv_rows_stand_in_their_place_with_their_line():
+    found = list(tolerant_csv_rows(io.BytesIO(BROKEN_CSV), "s"))
+    assert [isinstance(row, BrokenRow) for row in found] == [0, 1, 1, 0, 1, 0]
+    sound = [(row.where, dict(row.fields)) for row in found if isinstance(row, Row)]
+    assert sound == [
+        ("s:2", {"id": "1", "text": "two\r\nlines"}),
+        ("s:8", {"id": "4", "text": "plain"}),
+        ("s:10", {"id": "6", "text": "café"}),
+    ]
+    broken = [(str(row.error), dict(row.fields)) for row in found if isinstance(row, BrokenRow)]
+    assert [fields for _, fields in broken] == [{"id": "2"}, {"id": "3"}, {"text": "five"}]
+    assert broken[0][0].startswith("s:5: the row has more cells than the header has columns (2)")
+    assert broken[1][0].startswith("s:7: the line holds bytes that are not UTF-8")
+    assert broken[2][0].startswith("s:9: ")
+
+
+def test_for_a_run_the_first_broken_csv_row_is_the_end():
+    rows = csv_rows(io.BytesIO(BROKEN_CSV), "s")
+    assert next(rows).fields["id"] == "1"
+    with pytest.raises(DataError, match=r"s:5: the row has more cells"):
+        next(rows)
+
+
+def test_a_csv_header_that_cannot_be_read_makes_every_row_unreadable():
+    with pytest.raises(DataError, match=r"s:1: .*not UTF-8"):
+        list(tolerant_csv_rows(io.BytesIO(b"caf\xe9,text\na,b\n"), "s"))
+    assert list(tolerant_csv_rows(io.BytesIO(b""), "s")) == []

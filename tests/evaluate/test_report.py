@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -21,8 +22,10 @@ from potstill.evaluate import (
     worst_mistakes,
     write_report,
 )
+from potstill.evaluate.markdown import markdown
 from potstill.evaluate.render import html
 from potstill.evaluate.svg import nice_ticks
+from potstill.evaluate.wording import bound, dollars, milliseconds
 
 VOID = {"meta", "wbr", "br", "link"}
 
@@ -200,6 +203,66 @@ def test_overconfidence_is_said(report_of):
     (verdict,) = [one for one in verdicts(report) if one.topic == "Confidence"]
     assert verdict.tone == "bad"
     assert "too high" in verdict.text
+
+
+def test_fidelity_is_a_sentence_about_rows(report_of):
+    report = report_of()
+    (verdict,) = [one for one in verdicts(report) if one.topic == "Fidelity"]
+    pattern = (
+        r"It gives deepseek-reasoner's answer, right or wrong, on 0\.\d\d \[0\.\d\d, 0\.\d\d\] of "
+        r"the rows, gpt-4o-mini's on 0\.\d\d \[0\.\d\d, 0\.\d\d\]\."
+    )
+    assert re.fullmatch(pattern, verdict.text)
+
+
+@pytest.mark.parametrize("written", [milliseconds, dollars])
+def test_figures_too_small_to_matter_are_bounded(written):
+    assert [written(value) for value in (0.00015, 0.0021, 0.0099)] == ["<0.01"] * 3
+    assert [written(value) for value in (0.01, 0.019, 0.0)] == ["0.01", "0.019", "0"]
+
+
+def test_a_limit_that_a_person_set_is_shown_as_it_is():
+    assert bound("latency_p95_ms", 0.0005) == "0.0005 ms"
+    assert bound("usd_per_million", 0.004) == "USD 0.004"
+
+
+def test_small_figures_are_bounded_on_every_page(report_of):
+    report = report_of()
+    majority = replace(
+        report.entries[-1],
+        latency=replace(report.entries[-1].latency, p50_ms=0.00015, p95_ms=0.0002),
+        usd_per_million=0.0000021,
+    )
+    report = replace(report, entries=(*report.entries[:-1], majority))
+    page = html(report)
+    checked(page)
+    (cells,) = [row for row in page.split("<tr>") if ">majority " in row]
+    assert cells.count('<td class="num">&lt;0.01</td>') == 3
+    (row,) = [line for line in markdown(report).splitlines() if line.startswith("| majority")]
+    assert row.endswith(r"| \<0.01 | \<0.01 | \<0.01 |")
+    for text in (page, row):
+        assert "0.00015" not in text and "0.0000021" not in text
+    assert "0.001 ms" not in page, "the axis begins where figures are still told apart"
+
+
+def test_intervals_are_not_all_called_bootstrap(report_of):
+    report = report_of()
+    assert "95% intervals" in html(report) and "95% intervals" in markdown(report)
+    for page in (html(report), markdown(report)):
+        assert "bootstrap intervals" not in page
+
+
+def test_key_figures_wrap_on_a_telephone(report_of):
+    narrow = html(report_of()).split("@media (max-width: 44rem)")[1].split("@page")[0]
+    (rule,) = re.findall(r"\.key \.soft \{([^}]*)\}", narrow)
+    assert "white-space: normal" in rule
+
+
+def test_no_words_stand_in_the_way_of_the_reliability_curve(report_of):
+    page = html(report_of())
+    chart, caption = page.split('aria-labelledby="reliability-t')[1].split("</svg>")[:2]
+    assert "than stated" not in chart
+    assert "above it the student is right more often than it states" in caption
 
 
 def test_few_rows_are_warned_of(report_of):

@@ -39,14 +39,30 @@ def test_temperature_is_recovered(temperature: float) -> None:
     assert (facts["rows"], facts["targets"]) == (6000, "gold")
 
 
-def test_likelihood_before_is_that_of_scikit_learn() -> None:
+def test_likelihood_before_is_that_of_scikit_learn_on_smoothed_targets() -> None:
     from sklearn.metrics import log_loss
 
     logits, targets = _drawn(1.3, 400)
     exponential = np.exp(logits.astype(np.float64))
-    expected = log_loss(targets, exponential / exponential.sum(axis=1, keepdims=True))
+    scores = exponential / exponential.sum(axis=1, keepdims=True)
+    # Each row counts for its label but for one part in 402, which the other two share.
+    every = np.repeat(["a", "b", "c"], 400)
+    weight = np.where(every == np.tile(targets, 3), 1 - 1 / 402, 0.5 / 402)
+    expected = log_loss(every, np.tile(scores, (3, 1)), sample_weight=weight)
     _, facts = calibrate(Decision(("a", "b", "c"), False), logits, _rows(targets))
     assert facts["nll_before"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_likelihood_after_never_exceeds_that_before(multilabel: bool) -> None:
+    # Sixty right answers, and too sure of it: the smoothed targets ask for a temperature above
+    # one, and on hard targets the likelihood would fall.
+    first = (("a",), [6.0, -6.0, -6.0]) if multilabel else ("a", [8.0, 0.0, 0.0])
+    logits = np.tile(np.array([first[1]], dtype=np.float32), (60, 1))
+    targets: list = [first[0]] * 60
+    decision, facts = calibrate(Decision(("a", "b", "c"), multilabel), logits, _rows(targets))
+    assert decision.temperature > 1.0
+    assert facts["nll_after"] < facts["nll_before"]
 
 
 def test_a_faultless_split_leaves_some_doubt() -> None:

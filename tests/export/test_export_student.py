@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,8 +118,11 @@ def test_confidence_is_calibrated_on_the_graph_that_ships(
     exported: Exported, dev: list[Example]
 ) -> None:
     model = Model.load(exported.folder)
-    scores = [model.predict(row.input).scores or {} for row in dev]
-    nll = -np.mean([np.log(s[str(row.target)]) for s, row in zip(scores, dev, strict=True)])
+    logs = np.log([list((model.predict(row.input).scores or {}).values()) for row in dev])
+    right = np.array([[label == row.target for label in model.labels] for row in dev])
+    doubt = 1 / (len(dev) + 2)
+    smooth = np.where(right, 1 - doubt, doubt / (len(model.labels) - 1))
+    nll = -(smooth * logs).sum(axis=1).mean()
     assert nll == pytest.approx(exported.calibration["nll_after"], rel=1e-5)
     assert exported.calibration["nll_after"] < exported.calibration["nll_before"]
 
@@ -210,13 +214,22 @@ def test_disagreement_counts_answers_not_logits() -> None:
 @pytest.mark.parametrize(
     ("figures", "winner"),
     [
-        ({"int8": (0.01, 3.0), "fp32": (0.0, 9.0)}, "int8"),
-        ({"int8": (0.03, 3.0), "fp32": (0.0, 9.0)}, "fp32"),
-        ({"dynamic": (0.01, 3.2), "static": (0.015, 3.0)}, "dynamic"),
-        ({"dynamic": (0.01, 4.0), "static": (0.015, 3.0)}, "static"),
+        # int8 ships although a busy machine timed it a little slower, and a little faster.
+        ({"int8-dynamic": (0.01, 3.0), "fp32": (0.0, 9.0)}, "int8-dynamic"),
+        ({"int8-dynamic": (0.01, 3.0), "fp32": (0.0, 2.8)}, "int8-dynamic"),
+        ({"int8-dynamic": (0.01, 3.0), "fp32": (0.0, 2.1)}, "int8-dynamic"),
+        ({"int8-dynamic": (0.01, 3.0), "fp32": (0.0, 1.9)}, "fp32"),
+        ({"int8-dynamic": (0.03, 3.0), "fp32": (0.0, 9.0)}, "fp32"),
+        ({"int8-dynamic": (0.01, 4.0), "int8-static": (0.005, 3.0)}, "int8-dynamic"),
+        ({"int8-dynamic": (0.018, 3.0), "int8-static": (0.005, 4.0)}, "int8-static"),
+        ({"int8-dynamic": (0.03, 3.0), "int8-static": (0.015, 4.0)}, "int8-static"),
+        (
+            {"int8-dynamic": (0.0, 3.0), "int8-static": (0.0, 1.0), "fp32": (0.0, 1.5)},
+            "int8-static",
+        ),
     ],
 )
-def test_the_fastest_close_candidate_wins(
+def test_int8_ships_unless_it_is_far_slower_and_dynamic_unless_it_is_far_off(
     figures: dict[str, tuple[float, float]], winner: str
 ) -> None:
     candidates = []
@@ -226,3 +239,44 @@ def test_the_fastest_close_candidate_wins(
         candidate.timings_ms = {"dev_texts": ms}
         candidates.append(candidate)
     assert choose(candidates, max_disagreement=0.02).name == winner
+
+
+def test_a_trained_student_answers_alike_in_int8_with_other_logits(
+    tiny_base: Path, sentence_about: Callable[..., str], tmp_path: Path
+) -> None:
+    from potstill.train import load_student, train_student
+
+    generator = random.Random(1)
+    topics = ("cards", "loans", "accounts")
+
+    def make(count: int, *, unseen: bool) -> list[Example]:
+        texts = [sentence_about(topics[at % 3], generator, unseen=unseen) for at in range(count)]
+        return [
+            Example(id=f"{unseen}-{at}", input=text, target=topics[at % 3])
+            for at, text in enumerate(texts)
+        ]
+
+    rows, unseen = make(120, unseen=False), make(60, unseen=True)
+    options = StudentSpec(base=str(tiny_base), mode="frozen", max_tokens=32)
+    train_student(
+        rows,
+        rows[::4],
+        labels=topics,
+        multilabel=False,
+        options=options,
+        seed=1,
+        folder=tmp_path / "student",
+    )
+    student = load_student(tmp_path / "student")
+    assert float(student.module.head.weight.detach().abs().max()) > 0
+    answers: dict[str, list[Any]] = {}
+    for precision in ("int8", "fp32"):
+        folder = tmp_path / precision
+        chosen = options.model_copy(update={"precision": precision})
+        export_student(student, name="topics", dev=[*rows, *unseen], options=chosen, folder=folder)
+        answers[precision] = Model.load(folder).predict([row.input for row in unseen])
+    small, full = answers["int8"], answers["fp32"]
+    assert [one.target for one in small] == [one.target for one in full]
+    right = sum(one.target == row.target for one, row in zip(small, unseen, strict=True))
+    assert right > 0.9 * len(unseen), "only an encoder that still works knows these words"
+    assert all(a.scores != b.scores for a, b in zip(small, full, strict=True))

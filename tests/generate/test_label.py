@@ -177,3 +177,15 @@ def test_the_committee_of_the_complaints_is_no_worse_than_the_majority():
     assert right >= 150  # the majority vote: 150 of 200
     outside = {row["name"]: row["outside"] for row in labelled.teachers if row["outside"]}
     assert outside == {"gpt-4o": {"auto_loan": 2}, "gemini-2.0-flash-lite": {"student_loans": 1}}
+
+
+def test_rows_without_a_recorded_answer_are_a_warning(tmp_path):
+    some = [{"id": n, "label": "card"} for n in range(6)]
+    other = [{"id": 6, "text": "another text", "label": "card"}]
+    answers = recorded(tmp_path, {"a": some + other})
+    labelled = label_examples(rows(10), answers, labels=LABELS, multilabel=False)
+    assert labelled.warnings == (
+        "4 of 10 rows have no recorded answer; 1 of their ids are recorded, but for other texts",
+    )
+    labelled = label_examples(rows(8)[:6], answers, labels=LABELS, multilabel=False)
+    assert labelled.warnings == ()

@@ -84,6 +84,43 @@ def test_answers_for_some_of_the_rows_only(task_folder):
     causes = Counter(rejection.cause for rejection in labelled.rejected)
     assert len(labelled.examples) + len(labelled.rejected) == 180
     assert causes["not_answered"] == 72
+    assert labelled.warnings == ("72 of 180 rows have no recorded answer",)
+
+
+def test_every_row_of_logs_that_share_ids_gets_its_own_answer(task_folder):
+    topic = {}
+    for name, words in (("one", ["card", "loan"]), ("two", ["loan", "card"])):
+        lines = []
+        for place in range(20):
+            word = words[place % 2]
+            text = f"{name} {place} asks about a {word} in words that nobody else has used"
+            topic[text] = f"{word}s"
+            asked = {"model": "m", "messages": [{"role": "user", "content": text}]}
+            reply = {"choices": [{"message": {"content": topic[text]}}]}
+            # The first ten ids are those of gold rows, too.
+            name_of = f"g{place}" if place < 10 else place
+            lines.append({"id": name_of, "request": asked, "response": reply})
+        path = task_folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    logs = "[one.jsonl, two.jsonl]"
+    options = [f"data.unlabeled={logs}", f"teacher.answers={logs}"]
+    loaded = load_task(
+        task_folder / "task.yaml", [*options, "filter_options.duplicate_similarity=1"]
+    )
+    evidence = read_evidence(loaded)
+    assert evidence.rejected == []
+    labelled = label(loaded.task, evidence.unlabeled, load_answers(loaded))
+    assert {example.input: example.target for example in labelled.examples} == topic
+    assert len({example.id for example in labelled.examples}) == 40
+
+
+def test_a_group_column_with_a_typo_is_an_error(task_folder):
+    rewrite(task_folder / "gold.jsonl", lambda rows: [{**r, "customer": r["id"]} for r in rows])
+    rewrite(task_folder / "inbox.jsonl", lambda rows: [{**r, "customer": None} for r in rows])
+    column = "data.columns={group: %s}"
+    assert read_evidence(load_task(task_folder / "task.yaml", [column % "customer"])).rejected == []
+    with pytest.raises(DataError, match=r"no column 'custmer'.*perhaps 'customer'"):
+        read_evidence(load_task(task_folder / "task.yaml", [column % "custmer"]))
 
 
 def test_labelled_rows_name_the_teacher_and_its_terms(task_folder):

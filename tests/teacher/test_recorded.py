@@ -206,3 +206,30 @@ def test_the_committee_as_a_predictor(write):
         assert sum(prediction.scores.values()) == pytest.approx(1.0)
         assert prediction.confidence == max(prediction.scores.values())
     assert load(files[0]).committee(examples).name == "a"
+
+
+def test_rows_without_a_model_beside_rows_with_one_are_told(write):
+    rows = [{"id": n, "label": "card", "model": "r1"} for n in range(3)]
+    path = write("answers.jsonl", [*rows, {"id": 3, "label": "card"}])
+    answers = load(path)
+    assert answers.teachers == ("r1", "answers")
+    assert answers.problems == (
+        f"{path}:4: no 'model'; 1 such row(s) count as a teacher of their own, 'answers', "
+        "beside 'r1'",
+    )
+    unnamed = [{"id": n, "label": "card"} for n in range(3)]
+    assert load(write("plain.jsonl", unnamed)).problems == ()
+    assert load(write("r1.jsonl", [*rows, {"id": 3, "label": "card"}])).problems == ()
+
+
+def test_empty_ids_are_no_ids(write):
+    answers = load(write("a.csv", b"id,text,label\n,my card,card\n ,my loan,loan\n"))
+    assert said(answers, Example(id="1", input="my loan")) == [("a", "loan")]
+    assert not answers.knows_id("") and not answers.knows_id(" ")
+
+
+def test_booleans_and_whole_numbers_are_labels(write):
+    path = write("a.jsonl", [{"id": n, "label": label} for n, label in enumerate([True, 2.0, 2])])
+    answers = RecordedAnswers.load([path], labels=("true", "2"))
+    targets = [answers.of(Example(id=str(n), input=""))[0].target for n in range(3)]
+    assert targets == ["true", "2", "2"]

@@ -11,9 +11,9 @@ from potstill.data import Example
 RowMaker = Callable[..., list[Example]]
 
 _UNSEEN = {
-    "cards": ["my visa please", "contactless cashback today", "the plastic again"],
-    "loans": ["my lender please", "the borrower and collateral", "a foreclosure again"],
-    "accounts": ["my teller please", "checking withdrawal today", "the overdraft again"],
+    "cards": ["my visa plastic", "contactless cashback today", "the plastic visa again"],
+    "loans": ["my lender collateral", "the borrower foreclosure", "a collateral lender again"],
+    "accounts": ["my teller overdraft", "checking withdrawal today", "the overdraft teller again"],
 }
 
 _TEXTS = {

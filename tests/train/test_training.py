@@ -146,8 +146,8 @@ def test_soft_targets_are_learnt(train: Callable[..., Trained], make_rows: RowMa
     rows = make_rows(60)
     unsure = [
         replace(row, soft_target={"cards": 0.5, "loans": 0.5})
-        if row.target == "cards"
-        else replace(row, soft_target={str(row.target): 1.0})
+        if row.target in ("cards", "loans")
+        else row
         for row in rows
     ]
     trained = train(train=unsure, dev=unsure[:30], options={"class_weight": "none"})
@@ -306,7 +306,7 @@ def test_a_loss_that_is_no_number_stops_the_training(
 
 
 def test_early_stopping_ends_before_the_last_epoch(train: Callable[..., Trained]) -> None:
-    trained = train(options={"mode": "tuned", "epochs": 60, "learning_rate": 0.05})
+    trained = train(options={"mode": "tuned", "epochs": 60, "learning_rate": 0.2})
     scores = [row["dev_accuracy"] for row in trained.history]
     assert len(scores) < 60
     assert max(scores[-3:]) < max(scores)

@@ -103,10 +103,10 @@ def jsonl_rows(stream: BinaryIO, name: str) -> Iterator[Row]:
     Raises:
         DataError: a line that is not a JSON object, with its number.
     """
-    for number, line in enumerate(stream, start=1):
-        text = line.removeprefix(_BOM) if number == 1 else line
-        if text.strip():
-            yield json_row(text, f"{name}:{number}")
+    for row in tolerant_jsonl_rows(stream, name):
+        if isinstance(row, BrokenRow):
+            raise row.error
+        yield row
 
 
 def json_row(line: bytes, where: str) -> Row:
@@ -143,7 +143,7 @@ def json_row(line: bytes, where: str) -> Row:
 def tolerant_jsonl_rows(stream: BinaryIO, name: str) -> Iterator[Row | BrokenRow]:
     """As `jsonl_rows`, but a line that cannot be read is yielded in its place."""
     for number, line in enumerate(stream, start=1):
-        text = line.removeprefix(_BOM) if number == 1 else line
+        text = line.removeprefix(_BOM)  # files that were joined have one in the middle
         if not text.strip():
             continue
         try:
@@ -254,7 +254,7 @@ def input_of(row: Row, columns: Columns) -> Input | None:
 
 
 def label_text(value: object) -> str:
-    """A label as its words, trimmed; ``true`` and ``2.0`` as a task file has them, ``true``, ``2``."""
+    """A label as a task file would have it: trimmed, JSON's ``true`` as it is, 2.0 as ``2``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

@@ -13,7 +13,7 @@ from potstill.evaluate.latency import Latency
 from potstill.evaluate.metrics import Evaluation
 from potstill.evaluate.report import Entry, Report
 from potstill.evaluate.svg import Drawing, nice_ticks, shorten, text_width
-from potstill.evaluate.wording import Numbers, milliseconds
+from potstill.evaluate.wording import SMALLEST_SHOWN, Numbers, milliseconds
 
 HEAT_MAP_LABELS = 25
 """Above this many labels a heat map cannot be read, and confused pairs are listed instead."""
@@ -113,8 +113,6 @@ def reliability_chart(judged: Calibration) -> Markup:
         board.text(left - 8, bottom - tick * side + 4, f"{tick:g}", anchor="end")
         board.text(left + tick * side, bottom + strip + 26, f"{tick:g}", anchor="middle")
     board.line(left, bottom, left + side, top, "diagonal")
-    board.text(left + 10, top + 20, "more often right than stated", "hint")
-    board.text(left + side - 8, bottom - 12, "less often right than stated", "hint", anchor="end")
     most = max(bin.n for bin in judged.bins)
     points = [
         (left + bin.confidence * side, bottom - bin.accuracy.value * side) for bin in judged.bins
@@ -295,7 +293,7 @@ def _shade(share: float) -> float:
 
 
 def _log_ms(value_ms: float) -> float:
-    return math.log10(max(value_ms, 1e-3))
+    return math.log10(max(value_ms, SMALLEST_SHOWN))
 
 
 def _decade(power: int) -> str:

@@ -48,7 +48,7 @@ def markdown(report: Report) -> str:
             rows = ([key_text(name), fact_text(value)] for name, value in facts.items())
             parts.append(_table(title, ["", ""], rows))
     parts.append(
-        f"Brackets hold 95% bootstrap intervals over {evaluation.n:,} held-out gold rows. "
+        f"Brackets hold 95% intervals over {evaluation.n:,} held-out gold rows. "
         "Macro-F1 is the mean over the labels that occur in gold or answers."
     )
     return "\n\n".join(parts) + "\n"

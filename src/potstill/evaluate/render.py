@@ -135,6 +135,7 @@ def _environment() -> Environment:
     environment.filters.update(
         ms=wording.milliseconds,
         usd=wording.dollars,
+        rate=wording.exact_dollars,
         fact=wording.fact_text,
         figure=wording.figure_name,
         breakable=_breakable,

@@ -26,6 +26,11 @@ _ROWS_FOR_THREE_DECIMALS = 1000
 
 _MINUS = "\N{MINUS SIGN}"
 
+SMALLEST_SHOWN = 0.01
+"""Milliseconds or US dollars below which no choice depends on the figure."""
+
+_LESS = f"<{SMALLEST_SHOWN}"
+
 Tone = Literal["good", "bad", "plain"]
 
 
@@ -79,14 +84,24 @@ class Numbers:
 
 
 def milliseconds(value: float) -> str:
-    """Milliseconds with two significant digits, and thousands apart."""
+    """Milliseconds with two significant digits, and thousands apart; ``<0.01`` below that."""
+    return _LESS if 0 < value < SMALLEST_SHOWN else exact_milliseconds(value)
+
+
+def exact_milliseconds(value: float) -> str:
+    """Milliseconds with two significant digits, however few: for the limits that people set."""
     if value >= 10:
         return f"{float(f'{value:.3g}'):,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def dollars(value: float) -> str:
-    """US dollars with two significant digits or whole cents."""
+    """US dollars with two significant digits or whole cents; ``<0.01`` below a cent."""
+    return _LESS if 0 < value < SMALLEST_SHOWN else exact_dollars(value)
+
+
+def exact_dollars(value: float) -> str:
+    """US dollars with two significant digits, however few: for the prices that people set."""
     if value >= 1:
         return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
     return f"{float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".") or "0"
@@ -111,9 +126,9 @@ def figure_name(name: str) -> str:
 def bound(name: str, value: float) -> str:
     """A figure of a gate, in its own unit."""
     if name == "latency_p95_ms":
-        return f"{milliseconds(value)} ms"
+        return f"{exact_milliseconds(value)} ms"
     if name == "usd_per_million":
-        return f"USD {dollars(value)}"
+        return f"USD {exact_dollars(value)}"
     return f"{value:.3f}".replace("-", _MINUS)
 
 
@@ -226,12 +241,10 @@ def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict
 def _faithful(report: Report, numbers: Numbers) -> Verdict | None:
     if not report.fidelity:
         return None
-    shares = ", ".join(
-        f"{numbers.interval(share)} of those of {name}" for name, share in report.fidelity.items()
-    )
-    return Verdict(
-        "Fidelity", f"Of a teacher's answers, right or wrong, it gives the same: {shares}."
-    )
+    (first, share), *others = report.fidelity.items()
+    text = f"It gives {first}'s answer, right or wrong, on {numbers.interval(share)} of the rows"
+    text += "".join(f", {name}'s on {numbers.interval(other)}" for name, other in others)
+    return Verdict("Fidelity", f"{text}.")
 
 
 def _calibrated(report: Report, numbers: Numbers) -> Verdict | None:
@@ -294,7 +307,7 @@ def _price(report: Report) -> Verdict | None:
     theirs = teacher.usd_per_million if teacher is not None else None
     text = (
         f"A million answers cost USD {dollars(mine)}, on a core at "
-        f"USD {dollars(report.usd_per_core_hour)} an hour"
+        f"USD {exact_dollars(report.usd_per_core_hour)} an hour"
     )
     if teacher is None or not theirs or not mine:
         return Verdict("Price", f"{text}.")

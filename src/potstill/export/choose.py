@@ -7,6 +7,7 @@ int8 graphs disagreement decides, a figure that is the same in every run, and ti
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -133,20 +134,18 @@ def choose(candidates: Sequence[Candidate], *, max_disagreement: float) -> Candi
             if all(one.precision == "int8" for one in candidates)
             else "Raise 'student.max_disagreement' if you can accept that.",
         )
-    small = _preferred_int8([one for one in close if one.precision == "int8"])
     full = next((one for one in close if one.precision == "fp32"), None)
-    if small is None or full is None:
-        return small or full or close[0]
-    slower = small.timings_ms["dev_texts"] / full.timings_ms["dev_texts"]
-    return full if slower > _CLEARLY_SLOWER else small
+    limit = math.inf if full is None else full.timings_ms["dev_texts"] * _CLEARLY_SLOWER
+    small = [
+        one for one in close if one.precision == "int8" and one.timings_ms["dev_texts"] <= limit
+    ]
+    return _preferred(small) if small or full is None else full
 
 
-def _preferred_int8(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Dynamic unless static disagrees clearly less often; None where there is neither."""
-    if not candidates:
-        return None
-    dynamic = next((one for one in candidates if one.name == "int8-dynamic"), candidates[0])
+def _preferred(candidates: Sequence[Candidate]) -> Candidate:
+    """Of int8 graphs the dynamic one, unless static disagrees clearly less often."""
     closest = min(candidates, key=lambda one: one.disagreement)
+    dynamic = next((one for one in candidates if one.name == "int8-dynamic"), closest)
     gained = dynamic.disagreement - closest.disagreement
     return closest if gained > _CLEARLY_CLOSER else dynamic
 

@@ -26,11 +26,13 @@ class Labelled:
             (share of those where it said what the verdict says), ``accuracy`` and ``weight``
             (estimated without gold; None for a single teacher), and the figures of
             `potstill.teacher.TeacherFacts` over all its answers.
+        warnings: sentences for a person: how many rows nobody answered.
     """
 
     examples: list[Example]
     rejected: list[Rejection]
     teachers: list[dict[str, Any]]
+    warnings: tuple[str, ...] = ()
 
 
 def label_examples(
@@ -71,7 +73,7 @@ def label_examples(
     for row in rows:
         row["accuracy"] = consensus.accuracy.get(row["name"])
         row["weight"] = consensus.weights.get(row["name"])
-    return Labelled(kept, rejected, rows)
+    return Labelled(kept, rejected, rows, _unanswered(examples, rejected, answers))
 
 
 def _labelled(
@@ -139,6 +141,17 @@ def _rejection(example: Example, said: Sequence[Answer], *, known: bool) -> Reje
         cost_usd=_paid(said) if said else 0.0,
         example=example,
     )
+
+
+def _unanswered(
+    examples: Sequence[Example], rejected: Sequence[Rejection], answers: RecordedAnswers
+) -> tuple[str, ...]:
+    missing = [rejection.id for rejection in rejected if rejection.cause == "not_answered"]
+    if not missing:
+        return ()
+    known = sum(map(answers.knows_id, missing))
+    under_id = f"; {known} of their ids are recorded, but for other texts" if known else ""
+    return (f"{len(missing)} of {len(examples)} rows have no recorded answer{under_id}",)
 
 
 def _paid(said: Sequence[Answer]) -> float | None:

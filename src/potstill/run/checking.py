@@ -42,7 +42,7 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
             for answer in answers.of(example)
             if answer.target is not None
         )
-        warnings += [str(problem) for problem in answers.problems]
+        warnings += [*answers.problems, *labelled.warnings]
     rows = {
         "unlabeled": len(evidence.unlabeled),
         "answered by the teacher": len(silver),

@@ -192,7 +192,7 @@ class _Distillation:
                 return {"teachers": [], "labelled": 0, "rejected": 0, "summary": "nobody to ask"}
             answers = load_answers(self.loaded)
             labelled = label(self.task, unlabeled, answers)
-            for problem in answers.problems:
+            for problem in (*answers.problems, *labelled.warnings):
                 self.folder.tell(Event(kind="warning", stage="label", text=str(problem)))
             save_examples(self._file("silver"), labelled.examples)
             self._save_rejected("label", labelled.rejected)

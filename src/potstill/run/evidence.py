@@ -33,7 +33,7 @@ from potstill.filter.noise import Noise
 from potstill.generate.label import Labelled, label_examples
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
-from potstill.teacher import RecordedAnswers, examples_from_log, is_log
+from potstill.teacher import RecordedAnswers, examples_from_logs, is_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
             task.data.columns,
             multilabel=task.multilabel,
             labelled=True,
+            grouped=True,
             terms=task.data.terms,
         )
         kept, outside = check_labels(reading.examples, task.label_names)
@@ -89,7 +90,7 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
             where=str(loaded.path),
             hint="Raise data.gold_split.test, or name a data.test file.",
         )
-    unlabeled = _unlabeled_rows(loaded)
+    unlabeled = _unlabeled_rows(loaded, [*divided, *test])
     rejected.extend(unlabeled.rejected)
 
     def without(rows: Sequence[Example], frozen: Sequence[Example], name: Any) -> list[Example]:
@@ -113,20 +114,15 @@ def _gold_shares(task: Task) -> dict[Any, float]:
     return {"train": float(trains), "dev": 0.0, "test": float(not trains)}
 
 
-def _unlabeled_rows(loaded: LoadedTask) -> Reading:
+def _unlabeled_rows(loaded: LoadedTask, gold: Sequence[Example]) -> Reading:
     data = loaded.task.data
+    logs: list[Path] = []
     tables: list[Path] = []
-    reading = Reading([], [])
     for path in loaded.resolve_all(data.unlabeled):
-        if is_log(path):
-            reading.examples.extend(examples_from_log(path, terms=data.terms))
-        else:
-            tables.append(path)
-    if tables:
-        rows = read_examples(tables, data.columns, labelled=False, terms=data.terms)
-        reading.examples.extend(rows.examples)
-        reading.rejected.extend(rows.rejected)
-    return reading
+        (logs if is_log(path) else tables).append(path)
+    rows = read_examples(tables, data.columns, labelled=False, grouped=True, terms=data.terms)
+    logged = examples_from_logs(logs, terms=data.terms, others=[*gold, *rows.examples])
+    return Reading([*logged, *rows.examples], rows.rejected)
 
 
 def load_answers(loaded: LoadedTask) -> RecordedAnswers:

@@ -2,7 +2,7 @@
 
 from potstill.teacher.answer import Answer, LabelReader
 from potstill.teacher.consensus import Consensus, Verdict, reach_consensus
-from potstill.teacher.logs import examples_from_log, is_log
+from potstill.teacher.logs import examples_from_logs, is_log
 from potstill.teacher.recorded import RecordedAnswers, RecordedPredictor, TeacherFacts
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "RecordedPredictor",
     "TeacherFacts",
     "Verdict",
-    "examples_from_log",
+    "examples_from_logs",
     "is_log",
     "reach_consensus",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from potstill.data import Target
+from potstill.data.reading import label_text
 
 Fault = Literal["outside_taxonomy", "cut_off", "no_answer", "failed"]
 
@@ -93,8 +94,11 @@ class LabelReader:
     def _one(self, value: object) -> str | None:
         if not isinstance(value, str | int | float):
             return None
-        text = str(value).strip()
-        return text if text in self._order else self._folded.get(_fold(text))
+        for text in (label_text(value), str(value).strip()):
+            found = text if text in self._order else self._folded.get(_fold(text))
+            if found is not None:
+                return found
+        return None
 
     def _several(self, value: object) -> tuple[str, ...] | None:
         if isinstance(value, str):

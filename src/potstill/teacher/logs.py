@@ -16,8 +16,9 @@ that ended with ``finish_reason: length`` is never read as an answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from potstill.data import Example, Source, id_of
-from potstill.data.reading import read_rows
+from potstill.data.reading import cell_text, read_rows
 from potstill.errors import DataError
 from potstill.teacher.answer import Fault, split_thought
 
@@ -68,35 +69,51 @@ def is_log(path: Path) -> bool:
     return first is not None and exchange_of(first.fields) is not None
 
 
-def examples_from_log(path: Path, *, terms: str | None = None) -> Iterator[Example]:
-    """The inputs of a log as unlabelled examples, each text once, in bounded memory.
+def examples_from_logs(
+    paths: Sequence[Path], *, terms: str | None = None, others: Iterable[Example] = ()
+) -> list[Example]:
+    """The inputs of logs as unlabelled examples, each text once.
+
+    An id of a log is often no more than a number within its file or its conversation. One
+    that stands for several texts names none of them: those rows are named by their texts.
 
     Args:
-        path: a log that holds requests.
+        paths: logs that hold requests.
         terms: licence or terms-of-use id of the texts.
+        others: examples from elsewhere, whose ids are theirs.
 
     Raises:
-        DataError: a line cannot be read, or no line holds a request with a user message.
+        DataError: a line cannot be read, or no line of a file holds a request with a user
+            message.
     """
-    seen: set[str] = set()
-    source = Source(
-        kind="dataset", name=path.name, contributed=("input",), stage="read", terms=terms
-    )
-    for row in read_rows(path):
-        exchange = exchange_of(row.fields)
-        if exchange is None or not (exchange.text or "").strip():
-            continue
-        text = str(exchange.text)
-        key = id_of(text)
-        if key not in seen:
-            seen.add(key)
-            yield Example(id=exchange.id or key, input=text, sources=(source,))
-    if not seen:
-        raise DataError(
-            "no line holds a request with a user message.",
-            where=str(path),
-            hint="A batch output holds answers alone; name the batch's input file instead.",
+    found: dict[str, Example] = {}
+    texts: defaultdict[str, set[str]] = defaultdict(set)
+    for example in others:
+        texts[example.id].add(id_of(example.input))
+    for path in paths:
+        asked = False
+        source = Source(
+            kind="dataset", name=path.name, contributed=("input",), stage="read", terms=terms
         )
+        for row in read_rows(path):
+            exchange = exchange_of(row.fields)
+            if exchange is None or exchange.text is None or not exchange.text.strip():
+                continue
+            asked = True
+            key = id_of(exchange.text)
+            name = exchange.id or key
+            texts[name].add(key)
+            found.setdefault(key, Example(id=name, input=exchange.text, sources=(source,)))
+        if not asked:
+            raise DataError(
+                "no line holds a request with a user message.",
+                where=str(path),
+                hint="A batch output holds answers alone; name the batch's input file instead.",
+            )
+    return [
+        example if len(texts[example.id]) == 1 else replace(example, id=key)
+        for key, example in found.items()
+    ]
 
 
 def exchange_of(fields: Mapping[str, Any]) -> Exchange | None:
@@ -116,7 +133,7 @@ def exchange_of(fields: Mapping[str, Any]) -> Exchange | None:
     facts["request"] = str(reply["id"]) if reply.get("id") else None
     model = asked or replied
     return Exchange(
-        id=str(name) if name is not None else None,
+        id=cell_text(name),
         text=_last_user_message(request.get("messages")),
         answered=answered,
         raw=raw,

@@ -102,12 +102,7 @@ class RecordedAnswers:
         reader = RecordReader(LabelReader(labels, multilabel=multilabel), columns or Columns())
         problems: list[str] = []
         for path in paths:
-            malformed = found._take(path, reader)
-            found.counts["malformed"] += len(malformed)
-            if malformed:
-                problems.append(
-                    f"{malformed[0]}: no id or text, or no label; {len(malformed)} such row(s)"
-                )
+            problems += found._take(path, reader)
         reader.join(found._records)
         found._index()
         found.problems = (*problems, *found._repeats(), *found._faults())
@@ -116,16 +111,23 @@ class RecordedAnswers:
     def of(self, example: Example) -> list[Answer]:
         """Every answer to an example, teacher by teacher.
 
-        An answer belongs to an example when their ids are equal, and, where an answers file
-        records a text as well, the texts are. Else when the texts are equal: apart from
-        white space, which exports change. In a log, equal ids or equal texts are enough.
+        An answer belongs to an example when their ids are equal and, where a text is recorded
+        as well, the texts are; else when the texts are equal: apart from white space, which
+        exports change. A logged prompt may also wrap the text of the example that has its id
+        in instructions, unless another line of a log has that very text.
         """
         key = text_key(example.input) if self._by_text else None
-        found = [record for record in self._by_id.get(example.id, ()) if record.fits_id(key)]
+        same_text = self._by_text.get(key, ()) if key else ()
+        sent_bare = any(record.logged for record in same_text)
+        found = [
+            record
+            for record in self._by_id.get(example.id, ())
+            if record.says(key) or (not sent_bare and record.wraps(example.input))
+        ]
         named = {record.answer.teacher for record in found}
         found += [
             record
-            for record in (self._by_text.get(key, ()) if key else ())
+            for record in same_text
             if record.id is None
             or (record.id != example.id and (record.logged or record.answer.teacher not in named))
         ]
@@ -186,28 +188,40 @@ class RecordedAnswers:
         name = self.teachers[0] if only_one else f"committee of {len(self.teachers)}"
         return RecordedPredictor(name, self.labels, given, multilabel=self._multilabel)
 
-    def _take(self, path: Path, reader: RecordReader) -> list[str]:
-        """Add a file's answers; returns the places of rows that are none."""
+    def _take(self, path: Path, reader: RecordReader) -> Iterator[str]:
+        """Add a file's answers; say which rows are none, and which do not say whose they are."""
         malformed: list[str] = []
+        nameless: list[str] = []
         first: Row | None = None
         before = len(self._records)
-        joined = len(reader.inputs)
+        understood = False
         for row in read_rows(path):
             first = first or row
             records = reader.read(row, path.stem)
             if records is None:
                 malformed.append(row.where)
             else:
+                understood = True
                 self._records.extend(records)
+                nameless += [row.where for record in records if not record.named]
         if first is None:
             raise DataError("the file holds no rows.", where=str(path))
-        if len(self._records) == before and len(reader.inputs) == joined:
+        if not understood:
             raise DataError(
                 f"no row is an answer; the columns are {', '.join(map(repr, first.fields))}.",
                 where=first.where,
                 hint="A row needs 'id' or 'text', and 'label'; or be a request with its response.",
             )
-        return malformed
+        self.counts["malformed"] += len(malformed)
+        if malformed:
+            yield f"{malformed[0]}: no id or text, or no label; {len(malformed)} such row(s)"
+        teachers = dict.fromkeys(record.answer.teacher for record in self._records[before:])
+        others = [repr(name) for name in teachers if name != path.stem]
+        if nameless and others:
+            yield (
+                f"{nameless[0]}: no 'model'; {len(nameless)} such row(s) count as a teacher of "
+                f"their own, {path.stem!r}, beside {', '.join(others[:3])}"
+            )
 
     def _index(self) -> None:
         for record in self._records:

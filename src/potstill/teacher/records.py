@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from potstill.data import Input, id_of, text_of
-from potstill.data.reading import Row, input_of
+from potstill.data.reading import Row, cell_text, input_of
 from potstill.spec.task import Columns
 from potstill.teacher.answer import Answer, Fault, LabelReader
 from potstill.teacher.logs import Exchange, exchange_of, measures
+
+# Between words: anything else, and the line ends that JSON inside a prompt has.
+_GAP = re.compile(r"(?:\\[nrt]|\W)+")
 
 
 @dataclass(slots=True)
 class Record:
     """An answer with what it can be found by: an id, a text's hash, or both.
 
-    In an answers file both must fit. In a log either is enough: a prompt often wraps the
-    example's text in instructions, and one text may have been sent under many ids.
+    In an answers file both must fit. In a log equal texts are enough, since one text may have
+    been sent under many ids; equal ids are not, since logs number their lines alike.
+
+    Attributes:
+        id: the row's id.
+        text: its `text_key`.
+        answer: what was answered.
+        logged: whether the row is a line of a log.
+        prompts: the words of what was sent; several where a batch's answer has the id of
+            several requests, of which any may be its own.
+        named: whether the row says which model answered.
     """
 
     id: str | None
     text: str | None
     answer: Answer
     logged: bool = False
+    prompts: tuple[str, ...] = ()
+    named: bool = True
 
-    def fits_id(self, text: str | None) -> bool:
-        """Whether an example that has this record's id, and this text, is the one answered."""
-        return self.logged or self.text in (None, text)
+    def says(self, text: str | None) -> bool:
+        """Whether the text, where one is recorded, is this one."""
+        return self.text == text if self.text is not None else not self.prompts
+
+    def wraps(self, value: Input) -> bool:
+        """Whether the prompt holds an input whole, as one with instructions around it does."""
+        parts = [value] if isinstance(value, str) else value.values()
+        sought = [words for words in map(_words, parts) if words.strip()]
+        return bool(sought and self.prompts) and all(
+            words in prompt for prompt in self.prompts for words in sought
+        )
 
 
 class RecordReader:
     """Rows of any known shape as records."""
 
     def __init__(self, labels: LabelReader, columns: Columns) -> None:
-        self.inputs: dict[str, str] = {}
+        self.inputs: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self._labels = labels
         self._columns = columns
 
@@ -44,8 +68,7 @@ class RecordReader:
         exchange = exchange_of(row.fields)
         if exchange is not None:
             return self._logged(exchange, stem)
-        identifier = row.fields.get(self._columns.id, row.fields.get("id"))
-        name = str(identifier) if identifier not in (None, "") else None
+        name = cell_text(row.fields.get(self._columns.id, row.fields.get("id")))
         value = input_of(row, self._columns) or input_of(row, Columns())
         key = text_key(value) if value is not None else None
         if name is None and key is None:
@@ -59,14 +82,17 @@ class RecordReader:
             ]
         if "label" not in row.fields and "labels" not in row.fields:
             return None
-        teacher = str(row.fields.get("model") or stem)
-        return [Record(name, key, self._answer(row.fields, teacher))]
+        model = row.fields.get("model")
+        answer = self._answer(row.fields, str(model or stem))
+        return [Record(name, key, answer, named=bool(model))]
 
     def join(self, records: Iterable[Record]) -> None:
         """Give a batch's answers the texts of the requests that have the same id."""
         for record in records if self.inputs else ():
             if record.text is None and record.id in self.inputs:
-                record.text = self.inputs[record.id]
+                asked = self.inputs[record.id]
+                record.text = next(iter(asked)) if len(asked) == 1 else None
+                record.prompts = tuple(asked.values())
 
     def _logged(self, exchange: Exchange, stem: str) -> list[Record] | None:
         key = text_key(exchange.text) if exchange.text is not None else None
@@ -75,7 +101,7 @@ class RecordReader:
         if not exchange.answered:
             if exchange.id is None or key is None:
                 return None
-            self.inputs[exchange.id] = key
+            self.inputs[exchange.id][key] = _words(exchange.text or "")
             return []
         target = None if exchange.fault else self._labels.read(exchange.raw)
         answer = Answer(
@@ -86,7 +112,11 @@ class RecordReader:
             reasoning=exchange.reasoning,
             **exchange.facts,
         )
-        return [Record(exchange.id, key, answer, logged=True)]
+        # Only an answer with an id can be found by more than its text.
+        sent = exchange.text if exchange.id is not None else None
+        prompts = () if sent is None else (_words(sent),)
+        named = exchange.model is not None
+        return [Record(exchange.id, key, answer, logged=True, prompts=prompts, named=named)]
 
     def _answer(self, fields: Mapping[str, Any], teacher: str) -> Answer:
         raw = fields.get("label", fields.get("labels"))
@@ -111,3 +141,8 @@ class RecordReader:
 def text_key(value: Input) -> str:
     """What a text is found by: a hash that white space does not change."""
     return id_of(" ".join(text_of(value).split()))
+
+
+def _words(text: str) -> str:
+    """The words of a text, each between spaces, so that whole words are looked for."""
+    return f" {' '.join(_GAP.split(text))} ".replace("  ", " ")
