@@ -3,6 +3,8 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+ANSWERS ?= answers.jsonl
+BANKING77 ?= banking77
 
 .PHONY: help setup demo test test-slow lint bench clean
 
@@ -34,8 +36,14 @@ lint: setup           ## style, types, import layers, module length
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/module_length.py
 
-bench: setup          ## every claim's script; hours on two cores
-	$(BIN)/python benchmarks/run_all.py
+bench: setup          ## every claim's script; needs ANSWERS=answers.jsonl and BANKING77=folder
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/committee.py --answers $(ANSWERS)
+	$(BIN)/python benchmarks/accuracy_complaints.py --answers $(ANSWERS)
+	$(BIN)/python benchmarks/accuracy_banking77.py --mode frozen --train $(BANKING77)/train.jsonl --test $(BANKING77)/test.jsonl
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setfit==1.2.0
+	$(BIN)/python benchmarks/peers_banking77.py --train $(BANKING77)/train.jsonl --test $(BANKING77)/test.jsonl
 
 clean:                ## remove what the commands made, not the environment
 	rm -rf runs examples/*/model .pytest_cache .ruff_cache .import_linter_cache

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from potstill.spec import load_task
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = ["docs/tutorial.md", "README.md"]
+PAGES = ["docs/tutorial.md"]
+TASK = re.compile(r"^```yaml\n(kind: task\n.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -31,6 +34,19 @@ def test_the_blocks_of_a_page_run(page, tmp_path):
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_task_of_the_readme_is_one(tmp_path):
+    [task] = TASK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "task.yaml").write_text(task)
+    assert load_task(tmp_path / "task.yaml", check_files=False).task.name == "triage"
+
+
+def test_the_tasks_of_the_examples_load():
+    tasks = list(ROOT.glob("examples/*/*.yaml"))
+    assert tasks
+    for task in tasks:
+        load_task(task)
 
 
 def test_generated_pages_are_fresh():

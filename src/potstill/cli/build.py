@@ -107,7 +107,7 @@ def run(
     from potstill import api
     from potstill.cli.progress import shown
     from potstill.cli.tables import print_report
-    from potstill.run.distil import STAGES
+    from potstill.run.stages import STAGES
 
     for option, stage in (("--until", until), ("--from", restart)):
         if stage is not None and stage not in STAGES:
