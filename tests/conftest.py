@@ -21,15 +21,30 @@ UNSEEN = {
 }
 """Words of each topic that no training row holds: the encoder alone can tell what they mean."""
 
+ONCE = {topic: [f"{topic}x{number}" for number in range(80)] for topic in TOPICS}
+"""Words of each topic for one training row each, from which counting words learns nothing."""
+
 FILLER = ["please", "help", "my", "the", "was", "and", "with", "again", "today", "bank"]
 
 
 def sentence(topic: str, generator: random.Random, *, unseen: bool = False) -> str:
     """A sentence about a topic, different every time; in words of `UNSEEN` if asked for."""
-    known = (UNSEEN if unseen else TOPICS)[topic]
-    words = generator.choices(known, k=4) + generator.choices(FILLER, k=6)
+    return _mixed(generator.choices((UNSEEN if unseen else TOPICS)[topic], k=4), generator)
+
+
+def _mixed(telling: list[str], generator: random.Random) -> str:
+    words = telling + generator.choices(FILLER, k=6)
     generator.shuffle(words)
     return " ".join([*words, f"case{generator.randrange(10**6)}"])
+
+
+def _inbox_text(number: int, generator: random.Random) -> str:
+    """Every third round of the topics is in words that occur this once."""
+    topic, rounds = list(TOPICS)[number % 3], number // 3
+    if rounds % 3:
+        return sentence(topic, generator)
+    first = rounds // 3 * 4
+    return _mixed(ONCE[topic][first : first + 4], generator)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +60,15 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its weights are random but for one thing: the words of a topic, `UNSEEN` ones included, lie
     near each other, as they would after a pretraining.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        AddedToken,
+        Tokenizer,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
 
     folder = tmp_path_factory.mktemp("tiny_base")
     generator = random.Random(0)
@@ -65,6 +88,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
+    tokenizer.add_tokens([AddedToken(word, single_word=True) for t in TOPICS for word in ONCE[t]])
     tokenizer.save(str(folder / "tokenizer.json"))
 
     import torch
@@ -85,7 +109,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for topic, known in TOPICS.items():
             centre = torch.randn(32)
-            for word in [*known, *UNSEEN[topic]]:
+            for word in [*known, *UNSEEN[topic], *ONCE[topic]]:
                 table[tokenizer.token_to_id(word)] = centre + 0.1 * torch.randn(32)
     model.save_pretrained(folder)
     return folder
@@ -102,7 +126,8 @@ def make_task_folder(tiny_base: Path) -> Callable[[Path], Path]:
     """Fills a folder with a small but whole task: inbox, gold, answers and task.yaml.
 
     The teacher is right on nine rows of ten, and answers outside the taxonomy once. Every
-    fourth gold row is in words that no row for training holds.
+    fourth gold row is in words that no row for training holds, and a third of the rows for
+    training in words that no other row holds: the task needs its encoder.
     """
     return lambda folder: _fill(folder, tiny_base)
 
@@ -111,7 +136,7 @@ def _fill(folder: Path, base: Path) -> Path:
     generator = random.Random(7)
     topics = list(TOPICS)
     inbox = [
-        {"id": f"u{i}", "text": sentence(topics[i % 3], generator), "topic": topics[i % 3]}
+        {"id": f"u{i}", "text": _inbox_text(i, generator), "topic": topics[i % 3]}
         for i in range(180)
     ]
     gold = [

@@ -275,7 +275,9 @@ def test_multilabel_from_run_to_compare(task_folder, potstill):
     assert set(json.loads(answer.out)) == {"labels", "confidence", "scores"}
     judged = potstill("evaluate", "model", "--data", "gold.jsonl", "--json", cwd=task_folder)
     assert json.loads(judged.out)["metrics"]["micro_f1"]["value"] > 0.8
-    recorded = potstill("evaluate", "answers.jsonl", "--data", "gold.jsonl", "--json", cwd=task_folder)
+    recorded = potstill(
+        "evaluate", "answers.jsonl", "--data", "gold.jsonl", "--json", cwd=task_folder
+    )
     assert json.loads(recorded.out)["metrics"]["accuracy"]["value"] > 0.8
     pair = potstill("compare", "model", "answers.jsonl", "--data", "gold.jsonl", cwd=task_folder)
     assert pair.code == 0, pair.err

@@ -118,7 +118,7 @@ class StudentSpec(_Spec):
     class_weight: Literal["auto", "none", "balanced"] = "auto"
     """`balanced` answers as if every label were equally frequent; `auto` does so unless one label has over three times another's rows."""
     precision: Literal["auto", "fp32", "int8"] = "auto"
-    """Precision of the exported graph; `auto` takes int8 where parity allows and it is faster."""
+    """Precision of the exported graph; `auto` takes int8 where parity allows, unless fp32 is clearly faster."""
     max_disagreement: Fraction = 0.02
     """Export fails when more development answers than this differ from the trained weights."""
 
