@@ -113,6 +113,13 @@ def test_auto_keeps_the_frozen_candidate_where_nothing_is_won(
     assert len(trained.history) == 3
 
 
+def test_auto_does_not_try_on_a_cpu_what_takes_too_long(
+    train: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("potstill.train.candidates._MOST_CPU_OPERATIONS", 1.0)
+    assert [row["mode"] for row in train(options={"mode": "auto"}).candidates] == ["frozen"]
+
+
 def test_auto_takes_the_tuned_candidate_where_it_wins(
     train: Callable[..., Trained], make_rows: RowMaker, labels: tuple[str, ...]
 ) -> None:

@@ -106,7 +106,7 @@ class StudentSpec(_Spec):
     base: str = "minilm-l6"
     """`minilm-l6`, `mpnet-base`, a folder, or a hub id."""
     mode: Literal["auto", "frozen", "tuned"] = "auto"
-    """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows."""
+    """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows; on a CPU it is tried up to about a quarter of an hour of work."""
     max_tokens: int = Field(default=256, ge=8, le=8192)
     """Tokens that the student reads; what is longer is cut and flagged."""
     epochs: int = Field(default=6, ge=1, le=100)
