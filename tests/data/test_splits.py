@@ -59,7 +59,9 @@ def test_leaks_are_removed_by_id_group_and_text():
         Example(id="1", input="my card was charged twice by the same shop last week", group="anna"),
     ]
     rows = [
-        Example(id="1", input="something else altogether here"),
+        Example(
+            id="1", input="Update: my card was charged twice by the same shop last week, again"
+        ),
         Example(id="2", input="another complaint of hers", group="anna"),
         Example(id="3", input="My card was charged twice, by the same shop, last week!"),
         Example(id="4", input="my loan was refused by the bank last month"),
@@ -72,6 +74,12 @@ def test_leaks_are_removed_by_id_group_and_text():
         ("3", "leakage"),
     ]
     assert "nearly repeats '1'" in leak.rejected[2].detail
+
+
+def test_an_equal_id_alone_is_no_leak():
+    test = [Example(id="0", input="my card was charged twice by the same shop")]
+    rows = [Example(id="0", input="the branch would not open an account for me")]
+    assert remove_leaks(rows, test, 0.9, "test").kept == rows
 
 
 def test_jaccard_by_hand():

@@ -64,7 +64,7 @@ def test_what_nearly_repeats_a_test_row_never_trains(task_folder):
         return [
             *rows,
             {"id": "copy", "text": gold["text"].upper() + " !"},
-            {"id": gold["id"], "text": "by id"},
+            {"id": gold["id"], "text": gold["text"] + " in other words"},
         ]
 
     rewrite(task_folder / "inbox.jsonl", planted)
@@ -171,3 +171,13 @@ def test_without_a_test_row_nothing_runs(task_folder):
     rewrite(task_folder / "gold.jsonl", lambda rows: [{**row, "label": "fraud"} for row in rows])
     with pytest.raises(DataError, match="no row with a person's label is left for the test"):
         read_evidence(loaded)
+
+
+def test_a_row_under_the_id_of_another_gold_row_is_set_aside(task_folder):
+    line = json.dumps({"id": "u0", "text": "quite another text about a card", "label": "cards"})
+    more = json.dumps({"id": "x1", "text": "a loan for a house", "label": "loans"})
+    (task_folder / "more.jsonl").write_text(f"{line}\n{more}\n")
+    overrides = ["data.test=gold.jsonl", "data.gold=more.jsonl"]
+    evidence = read_evidence(load_task(task_folder / "task.yaml", overrides))
+    assert [r.id for r in evidence.rejected if r.cause == "id_conflict"] == ["u0"]
+    assert len(evidence.unlabeled) == 179

@@ -100,9 +100,32 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
 
     dev = without([e for e in divided if e.split == "dev"], test, "test")
     train = without([e for e in divided if e.split == "train"], [*test, *dev], "test or dev")
-    answered = {example.id for example in train}
-    silver = [example for example in unlabeled.examples if example.id not in answered]
+    silver = _not_answered(unlabeled.examples, train, rejected)
     return Evidence(train, dev, test, without(silver, [*test, *dev], "test or dev"), rejected)
+
+
+def _not_answered(
+    rows: Sequence[Example], gold: Sequence[Example], rejected: list[Rejection]
+) -> list[Example]:
+    """The rows without those that a person answered; another text under one id is rejected."""
+    answered = {example.id: example for example in gold}
+    left: list[Example] = []
+    for example in rows:
+        known = answered.get(example.id)
+        if known is None:
+            left.append(example)
+        elif known.text != example.text:
+            detail = "a row of another text in 'data.gold' has the same id"
+            rejected.append(
+                Rejection(
+                    id=example.id,
+                    stage="read",
+                    cause="id_conflict",
+                    detail=detail,
+                    example=example,
+                )
+            )
+    return left
 
 
 def _gold_shares(task: Task) -> dict[Any, float]:
