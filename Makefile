@@ -32,7 +32,7 @@ test-slow: setup      ## the slow tests too
 lint: setup           ## style, types, import layers, module length
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/module_length.py
 
