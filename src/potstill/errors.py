@@ -8,9 +8,7 @@
     ├── TrainingError        a training that cannot go on
     ├── ExportError          an export whose answers differ from the trained weights
     ├── MissingExtraError    an optional dependency that is not installed (also an ImportError)
-    ├── StorageError         a disk that is full or may not be written (also an OSError)
-    ├── GateError            exit code 1: the run ended, an acceptance gate failed
-    └── BudgetReached        exit code 3: the money is spent, the run can be resumed
+    └── StorageError         a disk that is full or may not be written (also an OSError)
 
 The command line prints ``str(error)`` and no traceback; anything outside this tree is a
 defect of ours and keeps its traceback.
@@ -21,7 +19,6 @@ from __future__ import annotations
 EXIT_DONE = 0
 EXIT_GATE = 1
 EXIT_USAGE = 2
-EXIT_BUDGET = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -75,18 +72,6 @@ class ExportError(PotstillError):
 
 class StorageError(PotstillError, OSError):
     """A disk that is full, or a folder that may not be written."""
-
-
-class GateError(PotstillError):
-    """The run ended, and an acceptance gate of the task was not met."""
-
-    exit_code = EXIT_GATE
-
-
-class BudgetReached(PotstillError):
-    """The money allowed is spent; what was answered is kept and the run can be resumed."""
-
-    exit_code = EXIT_BUDGET
 
 
 class MissingExtraError(PotstillError, ImportError):
