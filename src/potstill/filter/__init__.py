@@ -1,7 +1,13 @@
 """Doubt: filters that say of each training row whether it may teach, and if not, why."""
 
-from potstill.filter.base import Filter, Filtered, FilterRow, apply_filters
+from potstill.filter.base import Filter, Filtered, FilterRow, Witness, apply_filters
+from potstill.filter.choice import choose_filters
+from potstill.filter.health import Finding, Health, health
+from potstill.filter.identity_leak import IdentityLeak
+from potstill.filter.judge import Judge
+from potstill.filter.noise import Noise
 from potstill.filter.rules import Agreement, Duplicates, Policy, Validity
+from potstill.filter.trace_health import TraceHealth
 
 __all__ = [
     "Agreement",
@@ -9,7 +15,16 @@ __all__ = [
     "Filter",
     "FilterRow",
     "Filtered",
+    "Finding",
+    "Health",
+    "IdentityLeak",
+    "Judge",
+    "Noise",
     "Policy",
+    "TraceHealth",
     "Validity",
+    "Witness",
     "apply_filters",
+    "choose_filters",
+    "health",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
-from potstill.data import Example, Rejection
+from potstill.data import Example, Rejection, Source
 
 
 class Filter(Protocol):
@@ -20,6 +20,24 @@ class Filter(Protocol):
 
     def __call__(self, examples: Sequence[Example], /) -> list[Rejection]:
         """The rows that may not teach, each with its cause; rows not named are kept."""
+        ...
+
+
+@runtime_checkable
+class Witness(Filter, Protocol):
+    """A filter that asks somebody: the rows that it keeps must say so in their lineage.
+
+    That is all a filter may add to a row; what a row says is not a filter's to change.
+    """
+
+    @property
+    def sources(self) -> Mapping[str, tuple[Source, ...]]:
+        """Id of a row -> who was heard about it in the last call."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what could not be judged in the last call; such rows are kept."""
         ...
 
 
@@ -48,11 +66,12 @@ class FilterRow:
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What came through, what did not, and the table."""
+    """What came through, what did not, the table, and what a person should know."""
 
     kept: list[Example]
     rejected: list[Rejection]
     table: list[FilterRow]
+    warnings: tuple[str, ...] = ()
 
 
 def apply_filters(filters: Iterable[Filter], examples: Sequence[Example]) -> Filtered:
@@ -60,6 +79,7 @@ def apply_filters(filters: Iterable[Filter], examples: Sequence[Example]) -> Fil
     kept = list(examples)
     rejected: list[Rejection] = []
     table: list[FilterRow] = []
+    warnings: list[str] = []
     for judge in filters:
         taken = judge(kept)
         gone = {rejection.id for rejection in taken}
@@ -74,7 +94,14 @@ def apply_filters(filters: Iterable[Filter], examples: Sequence[Example]) -> Fil
         )
         kept = [example for example in kept if example.id not in gone]
         rejected.extend(taken)
-    return Filtered(kept, rejected, table)
+        if isinstance(judge, Witness):
+            kept = [_with_sources(example, judge.sources.get(example.id, ())) for example in kept]
+            warnings.extend(judge.warnings)
+    return Filtered(kept, rejected, table, tuple(warnings))
+
+
+def _with_sources(example: Example, heard: tuple[Source, ...]) -> Example:
+    return replace(example, sources=(*example.sources, *heard)) if heard else example
 
 
 def total_usd(rejections: Iterable[Rejection]) -> float | None:

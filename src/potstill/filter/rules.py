@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
-from potstill.data import Example, Rejection
+import numpy as np
+
+from potstill.data import Example, Rejection, Target
 from potstill.data.duplicates import NearDuplicates
 from potstill.filter.base import reject
+from potstill.filter.meaning import repeats_in_meaning
 
 _MAX_UNREADABLE = 0.1
 
@@ -70,14 +74,15 @@ class Policy:
         rejected: list[Rejection] = []
         for example in examples:
             for source in example.sources:
-                pattern = self._denies(source.name)
+                pattern = self.denies(source.name)
                 if pattern is not None:
                     detail = f"the source {source.name!r} is denied by {pattern!r}"
                     rejected.append(reject(example, self.name, "denied_source", detail))
                     break
         return rejected
 
-    def _denies(self, source: str) -> str | None:
+    def denies(self, source: str) -> str | None:
+        """The first pattern that denies a source of this name; None where none does."""
         folded = source.casefold()
         return next((p for p in self.deny if fnmatchcase(folded, p.casefold())), None)
 
@@ -87,17 +92,51 @@ class Duplicates:
     """Of rows that say nearly the same, the first stays; if their targets differ, none does.
 
     A row that a person answered stays, whatever a teacher said of its copies; the caller puts
-    such rows first.
+    such rows first. With `near_meaning` rows also repeat each other in other words, but only
+    where they have the same target: neighbours with different targets are the border that the
+    student must learn.
 
     Attributes:
         similarity: least Jaccard similarity of word 3-grams.
+        near_meaning: least cosine similarity of embeddings; None leaves meaning alone.
+        features: id of a row -> its embedding (dimension,); read with `near_meaning`.
     """
 
     similarity: float
+    near_meaning: float | None = None
+    features: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]] | None = None
     name: str = "duplicates"
 
     def __call__(self, examples: Sequence[Example], /) -> list[Rejection]:
         """See `Filter`."""
+        rejected = self._in_words(examples)
+        if self.near_meaning is not None and self.features is not None:
+            gone = {rejection.id for rejection in rejected}
+            left = [example for example in examples if example.id not in gone]
+            rejected += self._in_meaning(left, self.near_meaning, self.features)
+        return rejected
+
+    def _in_meaning(
+        self,
+        examples: Sequence[Example],
+        least: float,
+        features: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]],
+    ) -> list[Rejection]:
+        """A person's rows are never taken: two of them that are alike were both meant."""
+        answered: dict[Target | None, list[Example]] = {}
+        for example in examples:
+            answered.setdefault(example.target, []).append(example)
+        rejected: list[Rejection] = []
+        for rows in answered.values():
+            repeats = repeats_in_meaning(np.stack([features[row.id] for row in rows]), least)
+            for row, repeat in zip(rows, repeats, strict=True):
+                if repeat is not None and not row.is_gold:
+                    twin, cosine = rows[repeat[0]].id, repeat[1]
+                    detail = f"says the same as {twin!r} (cosine {cosine:.2f})"
+                    rejected.append(reject(row, self.name, "same_meaning", detail))
+        return rejected
+
+    def _in_words(self, examples: Sequence[Example]) -> list[Rejection]:
         index = NearDuplicates(self.similarity)
         first: dict[str, Example] = {}
         repeats: dict[str, list[Example]] = {}
