@@ -7,6 +7,7 @@
     ├── TeacherError         a teacher that cannot be asked, or is too weak to learn from
     ├── TrainingError        a training that cannot go on
     ├── ExportError          an export whose answers differ from the trained weights
+    ├── BudgetReached        money ran out before the work did; resumable (exit code 3)
     ├── MissingExtraError    an optional dependency that is not installed (also an ImportError)
     └── StorageError         a disk that is full or may not be written (also an OSError)
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 EXIT_DONE = 0
 EXIT_GATE = 1
 EXIT_USAGE = 2
+EXIT_BUDGET = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -60,6 +62,12 @@ class ModelError(PotstillError, ValueError):
 
 class TeacherError(PotstillError):
     """A teacher that cannot be asked, or whose answers cannot be learnt from."""
+
+
+class BudgetReached(PotstillError):
+    """The next call could pass the cap; what was answered is kept, and the run can go on."""
+
+    exit_code = EXIT_BUDGET
 
 
 class TrainingError(PotstillError):

@@ -103,12 +103,20 @@ def _labelled(
         for answer in sorted(voters, key=lambda a: a is thinker)
     }
     order = {answer.teacher: place for place, answer in enumerate(voters)}
+    rules = dict.fromkeys(answer.rule for answer in voters if answer.rule is not None)
     return replace(
         example,
         target=verdict.target,
         soft_target=verdict.soft if soft_labels else None,
         reasoning=thinker.reasoning if thinker else None,
-        sources=(*example.sources, *sorted(sources.values(), key=lambda s: order[s.name])),
+        sources=(
+            *example.sources,
+            *sorted(sources.values(), key=lambda s: order[s.name]),
+            *(
+                Source(kind="rule", name=rule, contributed=("target",), stage=STAGE)
+                for rule in rules
+            ),
+        ),
         cost_usd=_paid(said),
     )
 
@@ -123,8 +131,12 @@ def _rejection(example: Example, said: Sequence[Answer], *, known: bool) -> Reje
         )
     else:
         faults = Counter(answer.fault for answer in said)
-        cause = "outside_taxonomy" if "outside_taxonomy" in faults else str(max(faults, key=str))
-        if cause == "outside_taxonomy":
+        ((most, _),) = faults.most_common(1)
+        cause = "outside_taxonomy" if "outside_taxonomy" in faults else str(most)
+        told = next((a.detail for a in said if a.fault == cause and a.detail), None)
+        if told is not None:
+            detail = told
+        elif cause == "outside_taxonomy":
             words = [f"{a.teacher} said {a.raw[:80]!r}" for a in said if a.fault == cause]
             detail = f"not a label of the task: {'; '.join(words[:3])}"
         else:
@@ -132,7 +144,7 @@ def _rejection(example: Example, said: Sequence[Answer], *, known: bool) -> Reje
                 "cut_off": "the answer was cut off at the token limit",
                 "failed": "the request failed",
                 "no_answer": "the answer is empty",
-            }[cause]
+            }.get(cause, f"the request ended in {cause.replace('_', ' ')}")
     return Rejection(
         id=example.id,
         stage=STAGE,

@@ -7,25 +7,40 @@ resolves them against the folder of the task file.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+from potstill.spec.base import Fraction, Names, Spec
+from potstill.spec.teacher import GenerateSpec, JudgeSpec, RoundsSpec, TeacherSpec
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
-Names = Annotated[list[str], Field(min_length=1)]
-FilterName = Literal["validity", "duplicates", "agreement", "noise"]
+FILTERS = (
+    "validity",
+    "trace_health",
+    "identity_leak",
+    "duplicates",
+    "agreement",
+    "judge",
+    "noise",
+)
 
 
-class _Spec(BaseModel):
-    """Unknown keys are refused: a typo must fail, not be ignored."""
+def _known_filter(name: str) -> str:
+    known = [*FILTERS, *sorted(entry_points(group="potstill.filters").names)]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        remedy = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
+        raise ValueError(f"no filter is called {name!r}. {remedy}")
+    return name
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+
+FilterName = Annotated[str, AfterValidator(_known_filter)]
 
 
-class Columns(_Spec):
+class Columns(Spec):
     """Which column of the data files holds what."""
 
     input: str | Names = "text"
@@ -38,7 +53,7 @@ class Columns(_Spec):
     """Column whose equal values stay in one split (a customer, a document)."""
 
 
-class GoldSplit(_Spec):
+class GoldSplit(Spec):
     """How a person's rows are divided when the task names no test file of its own."""
 
     train: Fraction = 0.0
@@ -58,7 +73,7 @@ class GoldSplit(_Spec):
         return self
 
 
-class DataSpec(_Spec):
+class DataSpec(Spec):
     """The evidence: JSONL, CSV or Parquet files with one column map."""
 
     unlabeled: str | Names | None = None
@@ -78,8 +93,6 @@ class DataSpec(_Spec):
 
     @model_validator(mode="after")
     def _has_rows(self) -> DataSpec:
-        if self.unlabeled is None and self.gold is None:
-            raise ValueError("name 'unlabeled' or 'gold' rows, or both")
         if self.gold is None and self.test is None:
             raise ValueError("without 'gold' or 'test' rows nothing can be verified")
         if self.test is None and self.gold_split is not None and self.gold_split.test == 0.0:
@@ -87,20 +100,7 @@ class DataSpec(_Spec):
         return self
 
 
-class TeacherSpec(_Spec):
-    """Who knows: recorded answers of one or several large models."""
-
-    answers: str | Names
-    """Recorded answers (JSONL or CSV), or logs of chat completions; several are a committee."""
-    terms: str | None = None
-    """Licence or terms-of-use id of the answers, for the lineage."""
-    soft_labels: bool = True
-    """Teach the committee's distribution rather than its winner alone."""
-    usd_per_million: float | None = Field(default=None, ge=0.0)
-    """Price of a million answers, where the records hold none."""
-
-
-class StudentSpec(_Spec):
+class StudentSpec(Spec):
     """Who learns."""
 
     base: str = "minilm-l6"
@@ -123,7 +123,7 @@ class StudentSpec(_Spec):
     """Export fails when more development answers than this differ from the trained weights."""
 
 
-class Gate(_Spec):
+class Gate(Spec):
     """An acceptance gate: bounds on one figure of the report."""
 
     min: float | None = None
@@ -145,14 +145,14 @@ GateName = Literal[
 ]
 
 
-class Policy(_Spec):
+class Policy(Spec):
     """Which sources may not reach training."""
 
     deny: list[str] = []
     """Patterns (`openai/*`) of source names; a row with such a source is rejected."""
 
 
-class FilterOptions(_Spec):
+class FilterOptions(Spec):
     """Thresholds of the filters."""
 
     min_agreement: Fraction = 0.5
@@ -161,6 +161,10 @@ class FilterOptions(_Spec):
     """`duplicates`, and leakage across splits: Jaccard similarity of word 3-grams."""
     max_noise: Fraction = 0.2
     """`noise`: at most this share of the rows is rejected, most suspect first."""
+    near_meaning: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """`duplicates`: also cosine similarity of embeddings from which two texts are one; not looked at unless given."""
+    max_trace_tokens: int = Field(default=8000, ge=1)
+    """`trace_health`: a longer thought is rejected."""
 
 
 def _or_list(schema: dict[str, Any]) -> None:
@@ -170,7 +174,7 @@ def _or_list(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [mapping, {**names, "uniqueItems": True}]
 
 
-class Task(_Spec):
+class Task(Spec):
     """One narrow job, written down."""
 
     kind: Literal["task"]
@@ -191,10 +195,22 @@ class Task(_Spec):
     """The evidence."""
     teacher: TeacherSpec | None = None
     """Who answers the unlabelled rows."""
-    filter: list[FilterName] = ["validity", "duplicates", "agreement"]
-    """Filters, in this order."""
+    generate: GenerateSpec | None = None
+    """New inputs, written by the teacher, where there are too few."""
+    filter: list[FilterName] = [
+        "validity",
+        "trace_health",
+        "identity_leak",
+        "duplicates",
+        "agreement",
+    ]
+    """Filters, in this order; installed packages may bring more (entry points `potstill.filters`)."""
     filter_options: FilterOptions = FilterOptions()
     """Thresholds of the filters."""
+    judge: JudgeSpec | None = None
+    """Another model that doubts, for the `judge` filter."""
+    rounds: RoundsSpec = RoundsSpec()
+    """Asking again after the first student."""
     policy: Policy = Policy()
     """Which sources may not reach training."""
     student: StudentSpec = StudentSpec()
@@ -228,15 +244,26 @@ class Task(_Spec):
 
     @field_validator("filter")
     @classmethod
-    def _each_filter_once(cls, value: list[FilterName]) -> list[FilterName]:
+    def _each_filter_once(cls, value: list[str]) -> list[str]:
         if len(set(value)) < len(value):
             raise ValueError("a filter stands twice")
         return value
 
     @model_validator(mode="after")
     def _teacher_for_unlabeled(self) -> Task:
+        live = self.teacher is not None and self.teacher.live
         if self.data.unlabeled is not None and self.teacher is None:
             raise ValueError("'data.unlabeled' needs a 'teacher' to answer it")
+        if self.generate is not None and not live:
+            raise ValueError("'generate' needs a live 'teacher' that writes")
+        if self.rounds.max and not live:
+            raise ValueError("'rounds' needs a live 'teacher' to ask again")
+        if self.data.unlabeled is None and self.data.gold is None and self.generate is None:
+            raise ValueError(
+                "name 'data.unlabeled' or 'data.gold' rows, or let 'generate' write some"
+            )
+        if ("judge" in self.filter) != (self.judge is not None):
+            raise ValueError("the 'judge' filter and the 'judge' section go together")
         return self
 
     @property
