@@ -11,8 +11,11 @@ import orjson
 
 from potstill.data import Target
 from potstill.data.reading import label_text
+from potstill.teacher.request import Fault as RequestFault
 
-Fault = Literal["outside_taxonomy", "cut_off", "no_answer", "failed"]
+Fault = Literal["outside_taxonomy", "no_answer", "failed"] | RequestFault
+"""Why an answer cannot be used: its words are not a label, it is empty, or the request failed;
+where a live teacher was asked, the more exact words of `potstill.teacher.request.Fault`."""
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
@@ -27,9 +30,12 @@ class Answer:
         teacher: the model that was asked, or the name of the file where none is recorded.
         target: the label or labels; None where the answer cannot be used.
         raw: the answer as it was given.
-        fault: why there is no target: its words are not a label (``outside_taxonomy``), it
-            was cut at the token limit (``cut_off``), it is empty (``no_answer``), or the
-            request failed (``failed``); None where there is a target.
+        fault: why there is no target; None where there is one.
+        detail: the fault in a sentence, where one was recorded.
+        scores: labels with their probabilities, which sum to one; a label that is not there
+            has none. Multilabel: each label's own. None where the answer is hard.
+        rule: the rule that joined the scores with other evidence; None where they are the
+            teacher's own.
         reasoning: the thought that came before the answer.
         seconds: wall time of the request.
         cost_usd: price of the request. Unknown is None, never zero, as for all figures here.
@@ -44,6 +50,9 @@ class Answer:
     target: Target | None
     raw: str
     fault: Fault | None = None
+    detail: str | None = None
+    scores: Mapping[str, float] | None = None
+    rule: str | None = None
     reasoning: str | None = None
     seconds: float | None = None
     cost_usd: float | None = None
@@ -91,6 +100,32 @@ class LabelReader:
                 return found
         return None
 
+    def read_scores(self, raw: object) -> dict[str, float] | None:
+        """Labels with their probabilities, from an object of labels and numbers, or its JSON.
+
+        None where a key is no label, or a value no probability.
+        """
+        if isinstance(raw, str):
+            try:
+                raw = orjson.loads(raw)
+            except orjson.JSONDecodeError:
+                return None
+        if not isinstance(raw, Mapping) or not raw.keys() <= self._order.keys():
+            return None
+        if not all(_is_share(score) for score in raw.values()):
+            return None
+        if self._multilabel:
+            return dict(raw)
+        # Rounded scores do not sum to one exactly.
+        total = sum(raw.values())
+        return {label: score / total for label, score in raw.items() if score} if total else None
+
+    def decide(self, scores: Mapping[str, float]) -> Target:
+        """The label of the greatest score; multilabel: all of at least 0.5."""
+        if self._multilabel:
+            return tuple(label for label in self._order if scores.get(label, 0.0) >= 0.5)
+        return max(self._order, key=lambda label: scores.get(label, 0.0))
+
     def _one(self, value: object) -> str | None:
         if not isinstance(value, str | int | float):
             return None
@@ -111,6 +146,12 @@ class LabelReader:
         if None in found:
             return None
         return tuple(sorted(known, key=self._order.__getitem__))
+
+
+def _is_share(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0.0 <= value <= 1.0  # not a number compares false
 
 
 def _fold(text: str) -> str:

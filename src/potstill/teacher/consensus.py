@@ -19,8 +19,8 @@ class Verdict:
     Attributes:
         target: the winner (multilabel: every label with a probability of at least 0.5). Of
             labels that tie, the first in the order of the task.
-        soft: a probability for each label; None where the row was answered once, since a
-            single hard answer says nothing about its own certainty.
+        soft: a probability for each label; None where the row was answered once and hard,
+            since that says nothing about its own certainty.
     """
 
     target: Target
@@ -96,13 +96,28 @@ def _votes(
     for number, row in enumerate(rows):
         given = [answer.teacher for answer in row]
         for answer in row:
-            if isinstance(answer.target, str):
-                said = label_at[answer.target]
-            else:
-                said = int(question[0] in (answer.target or ()))
             share = 1.0 / given.count(answer.teacher)
-            votes.append((number, teacher_at[answer.teacher], said, share))
+            teacher = teacher_at[answer.teacher]
+            for said, part in _ballot(answer, question, label_at, multilabel=multilabel):
+                votes.append((number, teacher, said, share * part))
     return Votes.of(votes, (len(rows), len(teachers), 2 if multilabel else len(question)))
+
+
+def _ballot(
+    answer: Answer, question: Sequence[str], label_at: Mapping[str, int], *, multilabel: bool
+) -> list[tuple[int, float]]:
+    """The classes that an answer names, with its shares: one class with all, where it is hard."""
+    if multilabel:
+        label = question[0]
+        present = float(label in (answer.target or ()))
+        if answer.scores is not None:
+            present = answer.scores.get(label, 0.0)
+        shares = [(1, present), (0, 1.0 - present)]
+    elif answer.scores is not None:
+        shares = [(label_at[label], share) for label, share in answer.scores.items()]
+    else:
+        shares = [(label_at[str(answer.target)], 1.0)]
+    return [(said, share) for said, share in shares if share > 0.0]
 
 
 def _verdict(row: Sequence[Answer], shares: dict[str, float], multilabel: bool) -> Verdict | None:
@@ -113,7 +128,8 @@ def _verdict(row: Sequence[Answer], shares: dict[str, float], multilabel: bool) 
         target = tuple(label for label, share in shares.items() if share >= 0.5)
     else:
         target = max(shares, key=shares.__getitem__)
-    return Verdict(target, shares if len(row) > 1 else None)
+    hard = len(row) == 1 and row[0].scores is None
+    return Verdict(target, None if hard else shares)
 
 
 def _mean(teachers: Sequence[str], figures: Sequence[np.ndarray]) -> dict[str, float]:

@@ -234,6 +234,8 @@ def _figure(value: object) -> float | None:
 def _host(url: object) -> str | None:
     """The host alone, so that no credentials in an address reach the lineage."""
     try:
-        return urlsplit(url).hostname if isinstance(url, str) else None
+        if not isinstance(url, str):
+            return None
+        return urlsplit(url if "//" in url else f"//{url}").hostname
     except ValueError:
         return None

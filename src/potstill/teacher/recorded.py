@@ -4,7 +4,10 @@ Rows of an answers file (JSONL, CSV or Parquet):
 
     {"id": …, "text": …, "label": …, "reasoning": …, "model": …, "seconds": …, "cost_usd": …}
 
-with ``id`` or ``text`` or both, and all after ``label`` (multilabel: ``labels``) optional; or
+with ``id`` or ``text`` or both, and all after ``label`` (multilabel: ``labels``) optional. A
+soft answer has ``scores``, an object of labels and probabilities, beside the label or in its
+place; a request that brought none has ``fault`` and ``detail`` in its place. Such rows are
+what asking a live teacher writes. Or
 one row with the answers of several models, ``{"id": …, "answers": {model: {"label": …}}}``; or
 the logs that `potstill.teacher.logs` describes. Several files are a committee. Files, or rows,
 that name the same model are one teacher who answered several times.
@@ -60,7 +63,9 @@ class RecordedAnswers:
         teachers: names, in the order in which they were first read.
         problems: sentences for a person: what was read but looks wrong.
         counts: ``duplicates`` (an answer given again), ``conflicting`` (rows that one
-            teacher answered differently), ``malformed`` (rows without id, text or label).
+            teacher answered differently), ``malformed`` (rows without id, text or label),
+            ``unreadable_scores`` (rows whose scores are no probabilities of the labels, which
+            count as hard answers).
     """
 
     def __init__(self, labels: tuple[str, ...], *, multilabel: bool, terms: str | None) -> None:
@@ -213,6 +218,13 @@ class RecordedAnswers:
                 hint="A row needs 'id' or 'text', and 'label'; or be a request with its response.",
             )
         self.counts["malformed"] += len(malformed)
+        self.counts["unreadable_scores"] += len(reader.unreadable)
+        if reader.unreadable:
+            yield (
+                f"{reader.unreadable[0]}: 'scores' are no probabilities of the task's labels; "
+                f"{len(reader.unreadable)} such row(s) count as hard answers"
+            )
+            reader.unreadable.clear()
         if malformed:
             yield f"{malformed[0]}: no id or text, or no label; {len(malformed)} such row(s)"
         teachers = dict.fromkeys(record.answer.teacher for record in self._records[before:])

@@ -6,16 +6,20 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from potstill.data import Input, id_of, text_of
 from potstill.data.reading import Row, cell_text, input_of
 from potstill.spec.task import Columns
 from potstill.teacher.answer import Answer, Fault, LabelReader
 from potstill.teacher.logs import Exchange, exchange_of, measures
+from potstill.teacher.request import Fault as RequestFault
 
 # Between words: anything else, and the line ends that JSON inside a prompt has.
 _GAP = re.compile(r"(?:\\[nrt]|\W)+")
+
+_ANSWERS = ("label", "labels", "scores", "fault")
+_REQUEST_FAULTS: frozenset[str] = frozenset(get_args(RequestFault))
 
 
 @dataclass(slots=True)
@@ -56,10 +60,16 @@ class Record:
 
 
 class RecordReader:
-    """Rows of any known shape as records."""
+    """Rows of any known shape as records.
+
+    Attributes:
+        inputs: texts of requests without their responses, by id.
+        unreadable: places of rows whose scores are no probabilities of the labels.
+    """
 
     def __init__(self, labels: LabelReader, columns: Columns) -> None:
         self.inputs: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self.unreadable: list[str] = []
         self._labels = labels
         self._columns = columns
 
@@ -76,14 +86,14 @@ class RecordReader:
         several = row.fields.get("answers")
         if isinstance(several, Mapping):
             return [
-                Record(name, key, self._answer(said, str(model)))
+                Record(name, key, self._answer(said, str(model), row.where))
                 for model, given in several.items()
                 for said in [given if isinstance(given, Mapping) else {"label": given}]
             ]
-        if "label" not in row.fields and "labels" not in row.fields:
+        if not any(kind in row.fields for kind in _ANSWERS):
             return None
         model = row.fields.get("model")
-        answer = self._answer(row.fields, str(model or stem))
+        answer = self._answer(row.fields, str(model or stem), row.where)
         return [Record(name, key, answer, named=bool(model))]
 
     def join(self, records: Iterable[Record]) -> None:
@@ -118,24 +128,48 @@ class RecordReader:
         named = exchange.model is not None
         return [Record(exchange.id, key, answer, logged=True, prompts=prompts, named=named)]
 
-    def _answer(self, fields: Mapping[str, Any], teacher: str) -> Answer:
+    def _answer(self, fields: Mapping[str, Any], teacher: str, where: str) -> Answer:
         raw = fields.get("label", fields.get("labels"))
         empty = raw is None or (isinstance(raw, str) and not raw.strip())
+        scores = self._scores(fields, where)
         target = None if empty else self._labels.read(raw)
+        if empty and scores is not None:
+            target = self._labels.decide(scores)
         fault: Fault | None = None
         if target is None:
-            fault = "no_answer" if empty else "outside_taxonomy"
+            fault = _fault_of(fields) or ("no_answer" if empty else "outside_taxonomy")
         thought = fields.get("reasoning")
         return Answer(
             teacher=teacher,
             target=target,
             raw="" if empty else str(raw),
             fault=fault,
+            detail=str(fields["detail"]) if fault and fields.get("detail") else None,
+            scores=scores if target is not None else None,
+            rule=str(fields["rule"]) if scores and fields.get("rule") else None,
             reasoning=thought if isinstance(thought, str) and thought.strip() else None,
             request=str(fields["request"]) if fields.get("request") else None,
             revision=str(fields["revision"]) if fields.get("revision") else None,
             **measures(fields),
         )
+
+    def _scores(self, fields: Mapping[str, Any], where: str) -> Mapping[str, float] | None:
+        raw = fields.get("scores")
+        if raw is None or raw == "":
+            return None
+        scores = self._labels.read_scores(raw)
+        if scores is None:
+            self.unreadable.append(where)
+        return scores
+
+
+def _fault_of(fields: Mapping[str, Any]) -> Fault | None:
+    """The recorded fault; one of another vocabulary is a request that failed."""
+    fault = fields.get("fault")
+    if not fault:
+        return None
+    known = fault in _REQUEST_FAULTS or fault in ("no_answer", "outside_taxonomy")
+    return fault if known else "failed"
 
 
 def text_key(value: Input) -> str:
