@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from potstill.evaluate import Comparison, Evaluation
     from potstill.run.distil import Outcome
     from potstill.run.events import Listener
+    from potstill.run.planning import Plan
     from potstill.runtime import Model
 
 RUNS = Path("runs")
@@ -35,6 +36,8 @@ def run(
     until: str | None = None,
     restart: str | None = None,
     out: Path | None = None,
+    budget_usd: float | None = None,
+    prices: Path | None = None,
     listener: Listener | None = None,
 ) -> Outcome:
     """Distil a task into a model folder; running it again resumes.
@@ -46,9 +49,12 @@ def run(
         until: last stage to do.
         restart: first stage to do again.
         out: folder that receives a copy of the finished model.
+        budget_usd: the most that the task's teachers may cost in all, earlier runs included.
+        prices: a price file that goes before the one that ships.
         listener: receives events while the run works.
 
     Raises:
+        BudgetReached: the next call could pass the budget; running again goes on.
         PotstillError: any mistake in the task, the data or the environment.
     """
     from potstill.run.distil import run_task
@@ -56,8 +62,43 @@ def run(
 
     loaded = task if isinstance(task, LoadedTask) else load_task(Path(task), overrides)
     return run_task(
-        loaded, runs=runs, until=until, restart=restart, out=out, listener=listener or ignore
+        loaded,
+        runs=runs,
+        until=until,
+        restart=restart,
+        out=out,
+        budget_usd=budget_usd,
+        prices=prices,
+        listener=listener or ignore,
     )
+
+
+def plan(
+    task: Path | str | LoadedTask,
+    *,
+    overrides: Sequence[str] = (),
+    runs: Path = RUNS,
+    pilot: int = 0,
+    prices: Path | None = None,
+) -> Plan:
+    """Estimate what `run` would ask of a live teacher, and what that costs.
+
+    Args:
+        task: a task file, or one that is loaded.
+        overrides: ``path=value`` settings that replace those of the file.
+        runs: folder of all runs, where the task's ledger lies.
+        pilot: rows to ask for real, so that the range becomes narrow; the run does not pay
+            for them again.
+        prices: a price file that goes before the one that ships.
+
+    Raises:
+        TeacherError: the task has no live teacher, or it cannot be asked.
+        PotstillError: any mistake in the task or the data.
+    """
+    from potstill.run.planning import plan_task
+
+    loaded = task if isinstance(task, LoadedTask) else load_task(Path(task), overrides)
+    return plan_task(loaded, runs=runs, pilot=pilot, prices=prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,7 +180,7 @@ def test_a_gate_that_fails_ends_with_1_after_all_the_work(task_folder, potstill)
     ("arguments", "words"),
     [
         (["run", "nowhere.yaml"], "no such task file"),
-        (["run", "task.yaml", "--until", "fly"], "no stage is called 'fly'"),
+        (["run", "task.yaml", "--until", "fly"], "no stage of this task is called 'fly'"),
         (["run", "task.yaml", "--set", "lables.a=b"], "Did you mean 'labels'?"),
         (["run", "task.yaml", "--set", "student.base=minilm-l7"], "minilm-l6"),
         (["predict", "nowhere", "-"], "not a model folder"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,25 @@ from potstill.data import Example, Prediction, Source
 from potstill.evaluate import (
     MAJORITY,
     TFIDF,
+    AuditionFacts,
     Entry,
     FilterCount,
+    Interval,
     Latency,
     LineageShare,
+    Planned,
     Report,
+    RoundFacts,
+    Span,
+    Spending,
+    SpendingStep,
+    Spent,
     SplitCount,
+    SynthesisFacts,
     TaskFacts,
+    TeachingFacts,
+    Way,
+    Yield,
     compare,
     evaluate,
     fidelity,
@@ -238,6 +252,142 @@ def make_report(
     return report.with_gates(
         {"macro_f1": Gate(min=0.70), "teacher_gap": Gate(max=0.02), "latency_p95_ms": Gate(max=4.0)}
     )
+
+
+def make_teaching() -> TeachingFacts:
+    """A live teacher with a past: an audition, faults, texts, rounds, a price that is not known."""
+
+    def around(value: float) -> Span:
+        return Span(0.7 * value, value, 1.6 * value)
+
+    def step(name: str, calls: int, usd: float, **spent: Any) -> SpendingStep:
+        return SpendingStep(
+            name=name,
+            spent=Spent(
+                requests=calls,
+                attempts=calls + sum(spent.get("faults", {}).values()),
+                prompt_tokens=calls * 812,
+                completion_tokens=calls * 143,
+                known_usd=usd,
+                **spent,
+            ),
+            planned=Planned(
+                calls=around(1.1 * calls),
+                prompt_tokens=around(900.0 * calls),
+                completion_tokens=around(120.0 * calls),
+                usd=around(1.2 * usd),
+            ),
+        )
+
+    def way(name: str, right: float, joined: float, usd: float, **more: Any) -> Way:
+        return Way(
+            name=name,
+            accuracy=Interval(right, right - 0.12, min(right + 0.09, 1.0)),
+            joined=Interval(joined, joined - 0.11, min(joined + 0.08, 1.0)),
+            usd_per_row=usd,
+            **more,
+        )
+
+    asked = step("ask", 4000, 6.1, faults={"rate_limited": 41, "cut_off": 7}, unknown=2)
+    judged = SpendingStep(name="judge", spent=Spent(requests=40, attempts=40, known_usd=0.02))
+    steps = (
+        step("audition", 420, 0.61),
+        asked,
+        step("evaluate", 200, 0.3),
+        step("synthesise", 310, 0.9),
+        step("rounds", 600, 1.4, faults={"timed_out": 3}),
+        judged,
+    )
+    total = step("in all", 5530, 9.33, faults={"rate_limited": 41, "cut_off": 7, "timed_out": 3})
+    labels = ("credit_card", "credit_reporting", "debt_collection", "mortgages_and_loans")
+    return TeachingFacts(
+        model="deepseek-reasoner",
+        endpoint="api.example.com",
+        terms="deepseek-api-2026",
+        audition=AuditionFacts(
+            method="6 examples + reasoning",
+            fused=True,
+            rows=60,
+            ways=(
+                way("bare", 0.72, 0.78, 0.0009, seconds_per_row=1.42, tokens_per_row=431.0),
+                way("shortlist of 3", 0.70, 0.77, 0.0007, seconds_per_row=1.3, tokens_per_row=300),
+                way("6 examples", 0.80, 0.83, 0.0011, seconds_per_row=1.5, tokens_per_row=912.0),
+                way(
+                    "6 examples + reasoning",
+                    0.87,
+                    0.88,
+                    0.0024,
+                    seconds_per_row=11.3,
+                    tokens_per_row=1840.0,
+                    unanswered=0.017,
+                    chosen=True,
+                ),
+                way("6 examples + reasoning + 3 votes", 0.88, 0.9, 0.0071, seconds_per_row=34.0),
+            ),
+            majority=0.31,
+            nearest=0.68,
+        ),
+        spending=Spending(
+            steps=steps,
+            total=replace(total, spent=replace(total.spent, unknown=2)),
+            earlier=Spent(requests=20, attempts=21, known_usd=0.03, faults={"empty": 1}),
+            priced="https://api.example.com/pricing, as of 2026-11-01",
+            pilot=20,
+        ),
+        synthesis=SynthesisFacts(
+            rows=361,
+            requests=140,
+            rejected={"intended_otherwise": 44, "near_duplicate": 12},
+            by_label=tuple(Yield(name=name, wanted=100, written=118, kept=90) for name in labels),
+            by_difficulty=(
+                Yield(name="plain", wanted=280, written=310, kept=270),
+                Yield(name="hard", wanted=120, written=162, kept=91),
+            ),
+            findings=("361 texts in 2,210 different words.", "71% of their word pairs differ."),
+            figures={"distinct-2": 0.71, "vendi_score": 48.2, "told_apart_AUC": 0.83},
+        ),
+        rounds=(
+            RoundFacts(
+                number=0,
+                asked=0,
+                changed=0,
+                written=0,
+                train_rows=468,
+                score=0.731,
+                gain=0.0,
+                cost_usd=0.0,
+                gain_per_usd=None,
+            ),
+            RoundFacts(
+                number=1,
+                asked=100,
+                changed=31,
+                written=20,
+                train_rows=482,
+                score=0.756,
+                gain=0.025,
+                cost_usd=0.7,
+                gain_per_usd=0.0357,
+                chosen=True,
+            ),
+            RoundFacts(
+                number=2,
+                asked=100,
+                changed=12,
+                written=18,
+                train_rows=495,
+                score=0.744,
+                gain=-0.012,
+                cost_usd=None,
+                gain_per_usd=None,
+            ),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def teaching_facts() -> TeachingFacts:
+    return make_teaching()
 
 
 @pytest.fixture(scope="session")

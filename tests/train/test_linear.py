@@ -88,9 +88,9 @@ def test_held_out_rows_were_not_seen() -> None:
 
 
 def test_few_folds_are_enough_for_many_rows() -> None:
-    assert len(linear._folds(750, seed=0)) == 5
-    assert len(linear._folds(10_000, seed=0)) == 1
-    seen, held_out = linear._folds(10_000, seed=0)[0]
+    assert len(linear._folds(one_hot(np.arange(750) % 3), seed=0)) == 5
+    assert len(linear._folds(one_hot(np.arange(10_000) % 3), seed=0)) == 1
+    seen, held_out = linear._folds(one_hot(np.arange(10_000) % 3), seed=0)[0]
     assert len(held_out) == 2000
     assert not set(seen.tolist()) & set(held_out.tolist())
 
@@ -114,3 +114,24 @@ def test_mix_of_one_head_is_its_temperature() -> None:
         [(truth * 4).astype(np.float32)], one_hot(labels), prior=NO_PRIOR, multilabel=False
     )
     assert factor == pytest.approx(0.25, rel=0.1)
+
+
+@pytest.mark.parametrize("singles", [0, 10])
+def test_two_rows_a_label_are_enough_to_learn_from(singles: int) -> None:
+    # Held out by chance, a row would leave its own label the rarest of those seen.
+    draw = np.random.default_rng(3)
+    centres = draw.normal(size=(40, 24)).astype(np.float32)
+    labels = np.concatenate([np.arange(40), np.arange(40 - singles)])
+    features = centres[labels] + 0.3 * draw.normal(size=(len(labels), 24)).astype(np.float32)
+    prior = np.zeros(40, dtype=np.float32)
+    targets = one_hot(labels, 40)
+    head, held_out = fit_head(features, targets, prior=prior, multilabel=False, seed=0)
+    right = held_out.logits.argmax(axis=1) == labels[held_out.rows]
+    assert right.mean() > 0.8
+    assert sorted(held_out.rows) == [
+        n for n in range(len(labels)) if np.sum(labels == labels[n]) > 1
+    ]
+    [factor] = mix([held_out.logits], targets[held_out.rows], prior=prior, multilabel=False)
+    assert factor > 0.1
+    new = centres + 0.3 * draw.normal(size=centres.shape).astype(np.float32)
+    assert (head(new).argmax(axis=1) == np.arange(40)).mean() > 0.8

@@ -38,6 +38,7 @@ def root(
 
 app.command()(build.init)
 app.command()(build.check)
+app.command()(build.plan)
 app.command()(build.run)
 app.command()(use.predict)
 app.command()(use.evaluate)

@@ -1,4 +1,4 @@
-"""The verbs that make a model: init, check, run."""
+"""The verbs that make a model: init, check, plan, run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ Settings = Annotated[
     typer.Option(
         "--set", metavar="PATH=VALUE", help="Replace a setting, e.g. student.base=mpnet-base."
     ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Most money that the task's teachers may cost, earlier runs included."
+    ),
+]
+Prices = Annotated[
+    Path | None, typer.Option(help="Price file that goes before the one that ships.")
 ]
 
 
@@ -83,6 +92,34 @@ def check(path: TaskFile, settings: Settings = None, as_json: Json = False) -> N
     terminal.next_step(f"potstill run {path}")
 
 
+def plan(
+    path: TaskFile,
+    settings: Settings = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    pilot: Annotated[
+        int, typer.Option(min=0, help="Ask this many rows for real, to narrow the estimate.")
+    ] = 0,
+    prices: Prices = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate the calls, tokens, money and time that `run` needs of a live teacher.
+
+    Example: potstill plan task.yaml --pilot 20
+    """
+    from potstill import api
+    from potstill.cli.tables import print_plan
+
+    result = api.plan(path, overrides=settings or (), runs=runs, pilot=pilot, prices=prices)
+    if as_json:
+        terminal.print_json(result.to_json())
+        return
+    print_plan(result)
+    if not result.pilot:
+        terminal.next_step(f"measure instead of guessing: potstill plan {path} --pilot 20")
+    else:
+        terminal.next_step(f"potstill run {path}")
+
+
 def run(
     path: TaskFile,
     settings: Settings = None,
@@ -94,26 +131,23 @@ def run(
     restart: Annotated[
         str | None, typer.Option("--from", help="Do this stage and the following ones again.")
     ] = None,
+    budget_usd: Budget = None,
+    prices: Prices = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Distil a task into a model; running it again resumes.
 
-    Stages: read, label, filter, train, export, evaluate, report.
-    Exit codes: 0 done, 1 an acceptance gate failed, 2 a mistake, 130 interrupted.
+    Stages: read, label, filter, train, export, evaluate, report; with a live teacher also
+    audition, synthesise, ask and rounds.
+    Exit codes: 0 done, 1 an acceptance gate failed, 2 a mistake, 3 budget reached, 130 interrupted.
 
     Example: potstill run examples/complaints/task.yaml --set student.base=mpnet-base
     """
     from potstill import api
     from potstill.cli.progress import shown
     from potstill.cli.tables import print_report
-    from potstill.run.stages import STAGES
 
-    for option, stage in (("--until", until), ("--from", restart)):
-        if stage is not None and stage not in STAGES:
-            raise SpecError(
-                f"{option}: no stage is called {stage!r}.", hint=f"Stages: {', '.join(STAGES)}."
-            )
     terminal.be_quiet(quiet)
     with shown(quiet=quiet) as listener:
         outcome = api.run(
@@ -123,6 +157,8 @@ def run(
             until=until,
             restart=restart,
             out=out,
+            budget_usd=budget_usd,
+            prices=prices,
             listener=listener,
         )
     model = out if out is not None and outcome.model else outcome.model

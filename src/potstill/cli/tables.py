@@ -10,6 +10,7 @@ from potstill.cli import terminal
 
 if TYPE_CHECKING:
     from potstill.evaluate import Comparison
+    from potstill.run.planning import Plan, Range
 
 
 def print_report(report: Mapping[str, Any], folder: Path) -> None:
@@ -36,7 +37,25 @@ def print_report(report: Mapping[str, Any], folder: Path) -> None:
         outcome = "met" if gate["passed"] else "FAILED"
         value = "unknown" if gate["value"] is None else f"{gate['value']:.3f}"
         print(f"gate {gate['name']}: {value}, {' and '.join(bounds)}: {outcome}")
+    if line := _teaching_line(report.get("teaching")):
+        print(line)
     print(f"report: {folder / 'report.html'}")
+
+
+def _teaching_line(teaching: Mapping[str, Any] | None) -> str | None:
+    """What the teacher cost in this run, and what was planned."""
+    if teaching is None or teaching["spending"] is None:
+        return None
+    total = teaching["spending"]["total"]
+    spent, planned = total["spent"], total["planned"]
+    paid = f"${spent['known_usd']:,.2f}"
+    if spent["unknown"]:
+        paid += f" and {spent['unknown']:,} calls of unknown price"
+    plan = "unknown"
+    if planned is not None and planned["usd"] is not None:
+        usd = planned["usd"]
+        plan = f"${usd['expected']:,.2f} (${usd['low']:,.2f} to ${usd['high']:,.2f})"
+    return f"teacher: {paid} for {spent['attempts']:,} calls; planned {plan}"
 
 
 def _entry_row(entry: Mapping[str, Any], metric: str) -> list[str]:
@@ -79,3 +98,33 @@ def _text(target: object) -> str:
     if isinstance(target, tuple):
         return ", ".join(str(label) for label in target) or "none"
     return "no answer" if target is None else str(target)
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan of a live teacher's calls: one row a step, each figure as low - expected - high."""
+    rows = [
+        (
+            step.name,
+            _span(step.calls, "{:,.0f}"),
+            _span(step.prompt_tokens, "{:,.0f}"),
+            _span(step.completion_tokens, "{:,.0f}"),
+            "unknown" if step.usd is None else _span(step.usd, "{:,.2f}"),
+            _span(step.seconds.times(1 / 60), "{:,.1f}"),
+        )
+        for step in (*plan.steps, plan.total)
+    ]
+    terminal.print_table(
+        [f"{plan.teacher}: low / expected / high", "calls", "tokens in", "out", "USD", "minutes"],
+        rows,
+    )
+    print(f"price: {plan.priced}")
+    if plan.pilot:
+        print(f"lengths: measured on {plan.pilot} real rows, mean and two standard errors")
+    else:
+        print("lengths: prompts are counted, answers are rules of thumb")
+    if plan.spent_usd:
+        print(f"spent on this task so far: ${plan.spent_usd:,.2f}")
+
+
+def _span(span: Range, shape: str) -> str:
+    return " / ".join(shape.format(value) for value in (span.low, span.expected, span.high))

@@ -121,6 +121,12 @@ def json_line(row: Mapping[str, Any]) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | _JSON_OPTIONS)
 
 
+def cache_folder() -> Path:
+    """This user's cache for weights that packages bring in pieces: ``$POTSTILL_CACHE``."""
+    chosen = os.environ.get("POTSTILL_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "potstill"
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()

@@ -8,22 +8,17 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from potstill.evaluate.calibration import Calibration, CoveragePoint
+from potstill.evaluate.dots import TOP, DotPlot
+from potstill.evaluate.figures import SMALLEST_SHOWN, Numbers, milliseconds
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.latency import Latency
 from potstill.evaluate.metrics import Evaluation
 from potstill.evaluate.report import Entry, Report
 from potstill.evaluate.svg import Drawing, nice_ticks, shorten, text_width
-from potstill.evaluate.wording import SMALLEST_SHOWN, Numbers, milliseconds
 
 HEAT_MAP_LABELS = 25
 """Above this many labels a heat map cannot be read, and confused pairs are listed instead."""
 
-_WIDTH = 508.0
-_NAMES = 222.0
-_VALUES = 58.0
-_ROW = 34.0
-_TOP = 12.0
-_AXIS = 42.0
 _COUNTED_LABELS = 12
 _DECADES_NAMED = 5
 _FAR_BELOW = 0.3
@@ -41,7 +36,7 @@ def score_chart(report: Report, metric_name: str) -> Markup:
     low = math.floor(min(score.low for score in near) * 20) / 20
     high = math.ceil(max(score.high for score in near) * 20) / 20
     high = max(high, low + 0.05)
-    rows = _Rows(
+    rows = DotPlot(
         "scores",
         title=f"{metric_name} of every predictor",
         description="; ".join(
@@ -54,17 +49,18 @@ def score_chart(report: Report, metric_name: str) -> Markup:
     def x(value: float) -> float:
         return rows.left + (value - low) / (high - low) * rows.span
 
-    rows.board.box(x(mine.low), _TOP, x(mine.high) - x(mine.low), rows.depth, "band")
+    rows.board.box(x(mine.low), TOP, x(mine.high) - x(mine.low), rows.depth, "band")
     for tick in nice_ticks(low, high):
         rows.tick(x(tick), f"{tick:g}")
     rows.caption(f"{metric_name}, with 95% interval")
     for index, (entry, score) in enumerate(zip(entries, scores, strict=True)):
         if score.value < low:
-            rows.beyond(index, entry)
+            rows.beyond(index, entry.role, entry.name)
         else:
-            rows.whisker(index, entry, x(max(score.low, low)), x(score.value), x(score.high))
-        rows.name(index, entry, numbers.share(score.value))
-    return rows.board.markup()
+            low_x, high_x = x(max(score.low, low)), x(score.high)
+            rows.whisker(index, entry.role, low_x, x(score.value), high_x, entry.name)
+        rows.name(index, entry.role, entry.name, numbers.share(score.value))
+    return rows.markup()
 
 
 def latency_chart(entries: Sequence[Entry]) -> Markup:
@@ -73,7 +69,7 @@ def latency_chart(entries: Sequence[Entry]) -> Markup:
     least = min(_log_ms(time.p50_ms) for _, time in timed)
     most = max(_log_ms(time.p95_ms) for _, time in timed)
     low, high = math.floor(least), max(math.ceil(most), math.floor(least) + 1)
-    rows = _Rows(
+    rows = DotPlot(
         "latency",
         title="Time of one answer",
         description="; ".join(_spoken(entry, time) for entry, time in timed),
@@ -88,9 +84,10 @@ def latency_chart(entries: Sequence[Entry]) -> Markup:
         rows.tick(x(10.0**power), _decade(power) if (power - low) % every == 0 else "")
     rows.caption("time of one answer, median to 95th percentile, logarithmic")
     for index, (entry, time) in enumerate(timed):
-        rows.whisker(index, entry, x(time.p50_ms), x(time.p50_ms), x(time.p95_ms))
-        rows.name(index, entry, f"{milliseconds(time.p50_ms)} ms")
-    return rows.board.markup()
+        median, slow = x(time.p50_ms), x(time.p95_ms)
+        rows.whisker(index, entry.role, median, median, slow, entry.name)
+        rows.name(index, entry.role, entry.name, f"{milliseconds(time.p50_ms)} ms")
+    return rows.markup()
 
 
 def reliability_chart(judged: Calibration) -> Markup:
@@ -240,52 +237,6 @@ def interval_strip(interval: Interval) -> Markup:
     board.line(5 + interval.low * wide, mid, 5 + interval.high * wide, mid, "whisker student")
     board.disc(5 + interval.value * wide, mid, 3.5, "mark student")
     return board.markup()
-
-
-class _Rows:
-    """The frame that the dot plots share: names left, marks in the middle, figures right."""
-
-    def __init__(self, slug: str, *, title: str, description: str, count: int) -> None:
-        self.left = _NAMES
-        self.span = _WIDTH - _NAMES - _VALUES - 14
-        self.depth = count * _ROW
-        self.board = Drawing(
-            slug,
-            title=title,
-            description=description,
-            width=_WIDTH,
-            height=_TOP + self.depth + _AXIS,
-        )
-
-    def tick(self, x: float, text: str) -> None:
-        self.board.line(x, _TOP, x, _TOP + self.depth, "grid")
-        if text:
-            self.board.text(x, _TOP + self.depth + 16, text, anchor="middle")
-
-    def caption(self, text: str) -> None:
-        middle = self.left + self.span / 2
-        self.board.text(middle, _TOP + self.depth + 36, text, "caption", anchor="middle")
-
-    def name(self, index: int, entry: Entry, figure: str) -> None:
-        y = _TOP + (index + 0.5) * _ROW + 4
-        name = shorten(entry.name, _NAMES - 8, 12.5)
-        self.board.text(_NAMES - 14, y, name, f"name {entry.role}", anchor="end", tip=entry.name)
-        self.board.text(_WIDTH - 4, y, figure, f"figure {entry.role}", anchor="end")
-
-    def beyond(self, index: int, entry: Entry) -> None:
-        """An arrow at the left edge: the figure lies below the axis."""
-        x, y = self.left, _TOP + (index + 0.5) * _ROW
-        points = ((x - 4, y), (x + 6, y - 5), (x + 6, y + 5))
-        self.board.polygon(points, f"mark {entry.role}", tip=entry.name)
-
-    def whisker(self, index: int, entry: Entry, low: float, middle: float, high: float) -> None:
-        """Shape tells the role as well as colour does."""
-        y = _TOP + (index + 0.5) * _ROW
-        self.board.line(low, y, high, y, f"whisker {entry.role}")
-        if entry.role == "teacher":
-            self.board.diamond(middle, y, 6.5, "mark teacher", tip=entry.name)
-        else:
-            self.board.disc(middle, y, 5.5, f"mark {entry.role}", tip=entry.name)
 
 
 def _shade(share: float) -> float:

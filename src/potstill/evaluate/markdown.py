@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from potstill.evaluate import teaching_words as told
+from potstill.evaluate.figures import Numbers, dollars, fact_text, key_text, milliseconds, p_text
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.report import Report
+from potstill.evaluate.teaching import (
+    AuditionFacts,
+    RoundFacts,
+    Spending,
+    SynthesisFacts,
+    TeachingFacts,
+)
 from potstill.evaluate.wording import (
     METRIC_NAMES,
-    Numbers,
     bound,
-    dollars,
-    fact_text,
     figure_name,
     headline,
-    key_text,
-    milliseconds,
-    p_text,
     target_text,
     verdicts,
 )
@@ -38,6 +41,8 @@ def markdown(report: Report) -> str:
     parts += _results(report, numbers)
     parts += _gates(report)
     parts += _labels(report, numbers)
+    if report.teaching is not None:
+        parts += _teaching(report.teaching)
     parts += _evidence(report)
     for title, facts in (
         ("Training", report.training),
@@ -135,6 +140,98 @@ def _labels(report: Report, numbers: Numbers) -> list[str]:
     return parts
 
 
+def _teaching(facts: TeachingFacts) -> list[str]:
+    where = f"at {facts.endpoint}" if facts.endpoint else "in this process"
+    terms = facts.terms or "not known"
+    parts = [
+        "## What the teacher did, and what it cost",
+        _plain(f"{facts.model}, {where}; terms of its answers: {terms}."),
+    ]
+    if facts.audition is not None:
+        parts.append(_plain(told.choice_sentence(facts.audition)))
+        parts += _ways(facts.audition)
+    if facts.spending is not None:
+        parts.append(_plain(told.cost_sentence(facts)))
+        parts += [_steps(facts.spending), _plain(told.table_note(facts.spending))]
+    if facts.synthesis is not None:
+        parts += _written(facts.synthesis)
+    if facts.rounds:
+        parts += [_plain(told.rounds_sentence(facts.rounds)), _rounds(facts.rounds)]
+    return parts
+
+
+def _ways(held: AuditionFacts) -> list[str]:
+    numbers = Numbers(held.rows)
+    rows = [
+        [
+            f"{way.name} (taken)" if way.chosen else way.name,
+            numbers.interval(way.accuracy),
+            numbers.interval(way.joined) if way.joined is not None else _UNKNOWN,
+            f"{way.unanswered:.0%}",
+            told.row_price(way.usd_per_row),
+            told.row_seconds(way.seconds_per_row),
+            told.count_text(way.tokens_per_row),
+        ]
+        for way in held.ways
+    ]
+    header = ["Way of asking", "Right", "Joined with nearest gold", "Unanswered"]
+    header += ["USD a thousand rows", "Seconds a row", "Tokens a row"]
+    return [_table("Ways of asking", header, rows, level=3)] if rows else []
+
+
+def _steps(spending: Spending) -> str:
+    rows: list[list[str]] = []
+    for step in (*spending.steps, spending.total):
+        spent, plan = step.spent, step.planned
+        rows.append(
+            [
+                step.name,
+                told.count_text(spent.requests),
+                told.planned_counts(plan.calls) if plan else _UNKNOWN,
+                told.count_text(spent.attempts),
+                told.count_text(sum(spent.faults.values())),
+                told.count_text(spent.prompt_tokens),
+                told.count_text(spent.completion_tokens),
+                told.money_text(spent),
+                told.planned_money(plan.usd) if plan and plan.usd else _UNKNOWN,
+            ]
+        )
+    header = ["Step", "Questions", "Planned", "Calls", "Gone wrong", "Tokens in", "Tokens out"]
+    return _table("Plan and actual", [*header, "USD", "USD planned"], rows, level=3)
+
+
+def _written(made: SynthesisFacts) -> list[str]:
+    parts = ["### What it wrote", _plain(told.yield_sentence(made))]
+    if made.findings:
+        parts.append("\n".join(f"- {_plain(finding)}" for finding in made.findings))
+    for title, rows in (("Label", made.by_label), ("Difficulty", made.by_difficulty)):
+        if rows:
+            counts = ([row.name, str(row.wanted), str(row.written), str(row.kept)] for row in rows)
+            header = [title, "Wanted", "Written", "Kept"]
+            parts.append(_table(f"Yield by {title.lower()}", header, counts, level=4))
+    return parts
+
+
+def _rounds(rounds: Sequence[RoundFacts]) -> str:
+    rows = (
+        [
+            (str(one.number) if one.number else "before") + (" (ships)" if one.chosen else ""),
+            told.count_text(one.asked),
+            told.count_text(one.changed),
+            told.count_text(one.written),
+            told.count_text(one.train_rows),
+            f"{one.score:.3f}",
+            told.gain(one),
+            told.round_price(one),
+            told.gain_price(one),
+        ]
+        for one in rounds
+    )
+    header = ["Round", "Rows asked again", "Labels changed", "Rows written", "Rows that taught"]
+    header += ["Development score", "Gain", "USD", "Gain a dollar"]
+    return _table("What the rounds bought", header, rows, level=3)
+
+
 def _evidence(report: Report) -> list[str]:
     parts: list[str] = []
     if report.data:
@@ -175,13 +272,15 @@ def _evidence(report: Report) -> list[str]:
     return parts
 
 
-def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(
+    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, level: int = 2
+) -> str:
     lines = [list(header), ["---"] * len(header), *(list(row) for row in rows)]
     body = "\n".join(
         "| " + " | ".join(cell if cell == "---" else _plain(cell) for cell in line) + " |"
         for line in lines
     )
-    return f"## {title}\n\n{body}"
+    return f"{'#' * level} {title}\n\n{body}"
 
 
 def _plain(text: str) -> str:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from potstill.data.files import writing
-from potstill.evaluate import charts, wording
+from potstill.evaluate import charts, figures, teaching_charts, teaching_words, wording
 from potstill.evaluate.calibration import CoveragePoint
 from potstill.evaluate.markdown import markdown
 from potstill.evaluate.metrics import Confusion, Evaluation, LabelScore
@@ -48,7 +48,7 @@ def write_report(report: Report, folder: Path) -> None:
 def html(report: Report) -> str:
     """The page, as one string."""
     evaluation = report.student.evaluation
-    numbers = wording.Numbers(evaluation.n)
+    numbers = figures.Numbers(evaluation.n)
     heat_map = not evaluation.multilabel and len(evaluation.labels) <= charts.HEAT_MAP_LABELS
     metric = wording.METRIC_NAMES[evaluation.primary]
     return (
@@ -71,6 +71,9 @@ def html(report: Report) -> str:
             coverage_rows=_coverage_rows(evaluation),
             charts=charts,
             words=wording,
+            teaching_charts=teaching_charts,
+            told=teaching_words,
+            figures=figures,
         )
     )
 
@@ -133,14 +136,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        ms=wording.milliseconds,
-        usd=wording.dollars,
-        rate=wording.exact_dollars,
-        fact=wording.fact_text,
+        ms=figures.milliseconds,
+        usd=figures.dollars,
+        rate=figures.exact_dollars,
+        fact=figures.fact_text,
         figure=wording.figure_name,
         breakable=_breakable,
-        key=wording.key_text,
+        key=figures.key_text,
+        count=teaching_words.count_text,
+        money=teaching_words.money_text,
         target=wording.target_text,
-        p=wording.p_text,
+        p=figures.p_text,
     )
     return environment

@@ -19,6 +19,7 @@ from potstill.evaluate.latency import USD_PER_CORE_HOUR, Latency
 from potstill.evaluate.metrics import Evaluation
 from potstill.evaluate.paired import Comparison
 from potstill.evaluate.record import Record
+from potstill.evaluate.teaching import TeachingFacts
 from potstill.spec.task import Gate
 
 FORMAT = 1
@@ -161,6 +162,7 @@ class Report(Record):
         data: rows by split.
         filters: rows rejected, by cause.
         lineage: sources of the training rows.
+        teaching: what a live teacher did and cost; None where its answers were recorded.
         training: facts of the training, for people; a key is shown with spaces for `_`.
         export: facts of the exported model.
         versions: versions and hashes that this run depended on.
@@ -182,6 +184,7 @@ class Report(Record):
     data: tuple[SplitCount, ...] = ()
     filters: tuple[FilterCount, ...] = ()
     lineage: tuple[LineageShare, ...] = ()
+    teaching: TeachingFacts | None = None
     training: dict[str, Fact] = field(default_factory=dict)
     export: dict[str, Fact] = field(default_factory=dict)
     versions: dict[str, Fact] = field(default_factory=dict)

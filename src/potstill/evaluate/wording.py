@@ -1,4 +1,4 @@
-"""Figures and results in words: the sentences that every form of the report shares."""
+"""Results in words: the sentences that every form of the report shares."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import Literal
 
 from potstill.data import Target
 from potstill.evaluate.baselines import TFIDF
-from potstill.evaluate.intervals import Interval
+from potstill.evaluate.figures import (
+    MINUS,
+    Numbers,
+    dollars,
+    exact_dollars,
+    exact_milliseconds,
+    key_text,
+    milliseconds,
+    p_text,
+    times,
+)
 from potstill.evaluate.paired import Comparison
-from potstill.evaluate.report import Entry, Fact, Report
+from potstill.evaluate.report import Entry, Report
+from potstill.evaluate.teaching_words import cost_sentence, kept_to_plan, whole_cost_usd
 
 METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "micro_f1": "Micro-F1"}
 
@@ -20,16 +31,6 @@ _FIGURE_NAMES = {
     "latency_p95_ms": "Latency, 95th percentile",
     "usd_per_million": "Price of a million answers",
 }
-
-# With fewer rows than this a third decimal would show nothing but noise.
-_ROWS_FOR_THREE_DECIMALS = 1000
-
-_MINUS = "\N{MINUS SIGN}"
-
-SMALLEST_SHOWN = 0.01
-"""Milliseconds or US dollars below which no choice depends on the figure."""
-
-_LESS = f"<{SMALLEST_SHOWN}"
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -49,75 +50,6 @@ class Verdict:
     tone: Tone = "plain"
 
 
-class Numbers:
-    """Writes figures with the precision that the number of rows supports.
-
-    Args:
-        rows: gold rows of the report.
-    """
-
-    def __init__(self, rows: int) -> None:
-        self._decimals = 2 if rows < _ROWS_FOR_THREE_DECIMALS else 3
-
-    def share(self, value: float) -> str:
-        """A share between 0 and 1."""
-        # Adding a little makes a half round up, as readers expect of 0.735.
-        return f"{value + 1e-9:.{self._decimals}f}"
-
-    def signed(self, value: float) -> str:
-        """A difference of shares, with its sign."""
-        text = f"{value:+.{self._decimals}f}".replace("-", _MINUS)
-        return text if text.strip(f"+{_MINUS}0.") else text[1:]
-
-    def bounds(self, interval: Interval) -> str:
-        """The interval alone, ``[0.68, 0.80]``."""
-        return f"[{self.share(interval.low)}, {self.share(interval.high)}]"
-
-    def interval(self, interval: Interval) -> str:
-        """The figure and its interval, ``0.74 [0.68, 0.80]``."""
-        return f"{self.share(interval.value)} {self.bounds(interval)}"
-
-    def signed_interval(self, interval: Interval) -> str:
-        """A difference and its interval."""
-        low, high = self.signed(interval.low), self.signed(interval.high)
-        return f"{self.signed(interval.value)} [{low}, {high}]"
-
-
-def milliseconds(value: float) -> str:
-    """Milliseconds with two significant digits, and thousands apart; ``<0.01`` below that."""
-    return _LESS if 0 < value < SMALLEST_SHOWN else exact_milliseconds(value)
-
-
-def exact_milliseconds(value: float) -> str:
-    """Milliseconds with two significant digits, however few: for the limits that people set."""
-    if value >= 10:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def dollars(value: float) -> str:
-    """US dollars with two significant digits or whole cents; ``<0.01`` below a cent."""
-    return _LESS if 0 < value < SMALLEST_SHOWN else exact_dollars(value)
-
-
-def exact_dollars(value: float) -> str:
-    """US dollars with two significant digits, however few: for the prices that people set."""
-    if value >= 1:
-        return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
-    return f"{float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".") or "0"
-
-
-def times(value: float) -> str:
-    """A factor, two significant digits."""
-    return f"{float(f'{value:.2g}'):,.10g}"
-
-
-def p_text(value: float) -> str:
-    """A p-value as ``p = 0.03`` or ``p < 0.001``."""
-    text = "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
 def figure_name(name: str) -> str:
     """A figure of a gate, for a person."""
     return _FIGURE_NAMES.get(name, key_text(name))
@@ -129,7 +61,7 @@ def bound(name: str, value: float) -> str:
         return f"{exact_milliseconds(value)} ms"
     if name == "usd_per_million":
         return f"USD {exact_dollars(value)}"
-    return f"{value:.3f}".replace("-", _MINUS)
+    return f"{value:.3f}".replace("-", MINUS)
 
 
 def target_text(target: Target | None) -> str:
@@ -137,22 +69,6 @@ def target_text(target: Target | None) -> str:
     if target is None:
         return "no answer"
     return target if isinstance(target, str) else ", ".join(target) or "no label"
-
-
-def fact_text(value: Fact) -> str:
-    """A fact's value for a person."""
-    if value is None:
-        return "not known"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
-
-
-def key_text(key: str) -> str:
-    """A fact's key for a person."""
-    return key.replace("_", " ")
 
 
 def headline(report: Report) -> str:
@@ -188,6 +104,7 @@ def verdicts(report: Report) -> list[Verdict]:
         _confident(report, numbers),
         _speed(report),
         _price(report),
+        _taught(report),
     ):
         if finding is not None:
             found.append(finding)
@@ -317,3 +234,19 @@ def _price(report: Report) -> Verdict | None:
     return Verdict(
         "Price", f"{text}, against USD {dollars(theirs)} for {teacher.name}: no cheaper.", "bad"
     )
+
+
+def _taught(report: Report) -> Verdict | None:
+    """What the teacher cost in this run, and after how many answers that has paid off."""
+    facts = report.teaching
+    if facts is None or facts.spending is None:
+        return None
+    text = cost_sentence(facts)
+    paid, teacher = whole_cost_usd(facts.spending), report.teacher
+    theirs = teacher.usd_per_million if teacher is not None else None
+    mine = report.student.usd_per_million
+    if paid and theirs is not None and mine is not None and theirs > mine:
+        answers = 1e6 * paid / (theirs - mine)
+        text += f" That is earned back after {float(f'{answers:.2g}'):,.0f} answers of the student."
+    kept = kept_to_plan(facts.spending)
+    return Verdict("Cost of teaching", text, "bad" if kept is False else "plain")

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from potstill.evaluate import Report
+from potstill.evaluate import (
+    Report,
+    choice_sentence,
+    cost_sentence,
+    rounds_sentence,
+    yield_sentence,
+)
 
 
 def model_card(report: Report, model: Mapping[str, Any]) -> str:
@@ -92,6 +98,7 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         "",
         "Each row's sources are in `lineage.json`.",
         "",
+        *_taught(report),
         "## Limits",
         "",
         f"- It knows its {len(report.task.labels)} labels and forces every text into "
@@ -108,6 +115,29 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         *(["None were set."] if not report.gates else []),
     ]
     return lines
+
+
+def _taught(report: Report) -> list[str]:
+    """Who taught it, how it was asked, under which terms, and for how much."""
+    facts = report.teaching
+    if facts is None:
+        return []
+    where = f"at {facts.endpoint}" if facts.endpoint else "in the process that made this model"
+    lines = [
+        "## Who taught it",
+        "",
+        f"- Teacher: {facts.model}, {where}.",
+        f"- Terms of its answers: {facts.terms or 'unknown'}.",
+    ]
+    if facts.audition is not None:
+        lines.append(f"- How it was asked: {choice_sentence(facts.audition)}")
+    if facts.synthesis is not None:
+        lines.append(f"- What it wrote: {yield_sentence(facts.synthesis)}")
+    if len(facts.rounds) > 1:
+        lines.append(f"- Rounds: {rounds_sentence(facts.rounds)}")
+    if facts.spending is not None:
+        lines.append(f"- What it cost: {cost_sentence(facts)}")
+    return [*lines, ""]
 
 
 def _quoted(text: str) -> str:

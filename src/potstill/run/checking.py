@@ -10,10 +10,12 @@ from potstill.data import Example
 from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
+from potstill.spec.teacher import TeacherSpec
 
 _SMALL_TEST_ROWS = 100
 _FEW_ROWS_A_LABEL = 8
 _DOMINANT_SHARE = 0.9
+_CHEAP = ("validity", "trace_health", "identity_leak", "duplicates", "agreement")
 
 
 def check_task(loaded: LoadedTask) -> dict[str, Any]:
@@ -31,7 +33,8 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
     answered: dict[str, int] = {}
     silver: list[Example] = []
     warnings: list[str] = []
-    if task.teacher is not None and evidence.unlabeled:
+    live = task.teacher is not None and task.teacher.live
+    if task.teacher is not None and evidence.unlabeled and not live:
         answers = load_answers(loaded)
         labelled = label(task, evidence.unlabeled, answers)
         silver = labelled.examples
@@ -52,11 +55,14 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
     }
     warnings += _warnings(task, evidence, silver)
     # The filters that need no model show whether anything would be left to train on.
-    plain = task.model_copy(update={"filter": [name for name in task.filter if name != "noise"]})
-    selection = select(plain, evidence.train, evidence.dev, silver, embed=_no_features)
-    selection.check_teachable(where=str(loaded.path))
-    rejected.update(rejection.cause for rejection in selection.filtered.rejected)
-    rows["left to train on"] = len(selection.train)
+    words_alone = task.filter_options.model_copy(update={"near_meaning": None})
+    cheap = [name for name in task.filter if name in _CHEAP]
+    plain = task.model_copy(update={"filter": cheap, "filter_options": words_alone})
+    if not live:
+        selection = select(plain, evidence.train, evidence.dev, silver, embed=_no_features)
+        selection.check_teachable(where=str(loaded.path))
+        rejected.update(rejection.cause for rejection in selection.filtered.rejected)
+        rows["left to train on"] = len(selection.train)
     return {
         "task": task.name,
         "rows": {role: count for role, count in rows.items() if count},
@@ -107,10 +113,27 @@ def _and_more(names: list[str]) -> str:
     return f" (nor {len(names) - 1} others)" if len(names) > 1 else ""
 
 
+def _live_steps(task: Task, teacher: TeacherSpec, rows: dict[str, int]) -> list[str]:
+    gold = max(rows["gold for development"], rows["gold for training"])
+    steps = [f"try {teacher.model} on {min(gold, teacher.audition_rows)} gold rows in several ways"]
+    if task.generate is not None:
+        steps.append(f"have it write {task.generate.target} inputs, and answer them")
+    steps.append(
+        f"ask it about {rows['unlabeled']} rows, and about "
+        f"{min(rows['gold for the test'], teacher.test_rows)} test rows for the report; "
+        "'potstill plan' says what that costs"
+    )
+    if task.rounds.max:
+        steps.append(f"ask again what the student doubts, {task.rounds.max} rounds at most")
+    return steps
+
+
 def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:
     who = f"{teachers} recorded teachers" if teachers > 1 else "the recorded teacher"
     steps = [f"freeze {rows['gold for the test']} test rows and remove what leaks from them"]
-    if rows["unlabeled"]:
+    if task.teacher is not None and task.teacher.live:
+        steps += _live_steps(task, task.teacher, rows)
+    elif rows["unlabeled"]:
         steps.append(
             f"have {who} answer {rows['unlabeled']} rows; "
             f"{rows['answered by the teacher']} answers are usable, no call is paid for"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from potstill.data.files import writing_folder
-from potstill.errors import StorageError
+from potstill.errors import SpecError, StorageError
 from potstill.run import judge
 from potstill.run.events import Listener, ignore
-from potstill.run.folder import RunFolder, run_id
-from potstill.run.stages import STAGES, Stages
+from potstill.run.folder import RunFolder, folder_of
+from potstill.run.stages import Stages
+from potstill.run.teaching import LEDGER, Teaching
 from potstill.spec import LoadedTask
 
 
@@ -43,6 +45,8 @@ def run_task(
     until: str | None = None,
     restart: str | None = None,
     out: Path | None = None,
+    budget_usd: float | None = None,
+    prices: Path | None = None,
     listener: Listener = ignore,
 ) -> Outcome:
     """Distil a task, or resume where an earlier run of the same task stopped.
@@ -53,24 +57,28 @@ def run_task(
         until: the last stage to do.
         restart: the first stage to do again, though nothing changed.
         out: a folder that receives a copy of the finished model.
+        budget_usd: the most that the teachers of this task may cost in all, earlier runs
+            included; None is no cap.
+        prices: a price file that goes before the one that ships.
         listener: receives events as they happen.
 
     Raises:
+        BudgetReached: the next call could pass the cap; the same command goes on later.
         PotstillError: any mistake in the task, the data or the environment; the stages that
             were finished stay finished.
     """
     if out is not None:
         _check_replaceable(out)
     spec = loaded.task.model_dump(mode="json")
-    # Gates judge a run and change nothing in it: another bound is the same run.
-    identity = {key: value for key, value in spec.items() if key != "accept"}
-    identity["folder"] = str(loaded.folder.resolve())
-    folder = RunFolder(runs / loaded.task.name / run_id(identity), listener)
-    with folder.opened(spec, loaded.task.seed):
-        work = Stages(loaded, folder)
+    folder = RunFolder(folder_of(loaded, runs), listener)
+    teaching = Teaching(loaded, folder.path.parent / LEDGER, budget_usd, prices)
+    with folder.opened(spec, loaded.task.seed), closing(teaching):
+        work = Stages(loaded, folder, teaching)
+        for name in (until, restart):
+            _check_stage(name, work.order)
         if restart is not None:
             work.forget_from(restart)
-        for stage in STAGES:
+        for stage in work.order:
             getattr(work, stage)()
             if stage == until:
                 break
@@ -87,6 +95,13 @@ def run_task(
         gates_passed=all(gate["passed"] for gate in report["gates"]) if report else None,
         seconds=seconds,
     )
+
+
+def _check_stage(name: str | None, known: Sequence[str]) -> None:
+    if name is not None and name not in known:
+        raise SpecError(
+            f"no stage of this task is called {name!r}.", hint=f"Stages: {', '.join(known)}."
+        )
 
 
 def _check_replaceable(out: Path) -> None:

@@ -20,20 +20,12 @@ from potstill.data.files import write_jsonl
 from potstill.data.reading import Reading, check_labels, read_examples
 from potstill.data.splits import remove_leaks, split_examples
 from potstill.errors import DataError
-from potstill.filter import (
-    Agreement,
-    Duplicates,
-    Filter,
-    Filtered,
-    Policy,
-    Validity,
-    apply_filters,
-)
-from potstill.filter.noise import Noise
+from potstill.filter import Filtered, Validity, apply_filters, choose_filters
 from potstill.generate.label import Labelled, label_examples
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
 from potstill.teacher import RecordedAnswers, examples_from_logs, is_log
+from potstill.teacher.request import Asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +140,13 @@ def _unlabeled_rows(loaded: LoadedTask, gold: Sequence[Example]) -> Reading:
     return Reading([*logged, *rows.examples], rows.rejected)
 
 
-def load_answers(loaded: LoadedTask) -> RecordedAnswers:
-    """The recorded answers of the task's teachers.
+def load_answers(loaded: LoadedTask, files: Sequence[Path] | None = None) -> RecordedAnswers:
+    """The answers of the task's teachers.
+
+    Args:
+        loaded: the task.
+        files: answers that a live teacher gave in this run; those that the task names unless
+            given.
 
     Raises:
         DataError: an answers file cannot be read.
@@ -158,7 +155,7 @@ def load_answers(loaded: LoadedTask) -> RecordedAnswers:
     teacher = loaded.task.teacher
     assert teacher is not None, "the caller asks only when there is a teacher"
     return RecordedAnswers.load(
-        loaded.resolve_all(teacher.answers),
+        files if files is not None else loaded.resolve_all(teacher.answers),
         labels=loaded.task.label_names,
         multilabel=loaded.task.multilabel,
         terms=teacher.terms,
@@ -217,11 +214,20 @@ def select(
     gold_dev: Sequence[Example],
     silver: Sequence[Example],
     embed: Callable[[Sequence[str]], Any],
+    judge: Callable[[], Asker] | None = None,
 ) -> Selection:
     """Carve out development rows and filter what is left for training.
 
     Where a person labelled development rows, they alone are the yardstick; otherwise a
     share of the rows is set aside before any filter looks at them.
+
+    Args:
+        task: the filters and their thresholds.
+        gold_train: a person's rows for training.
+        gold_dev: a person's rows for development; may be empty.
+        silver: rows that a teacher labelled.
+        embed: texts to embeddings, for filters that compare meanings.
+        judge: opens the judge, for the filter of that name.
     """
     valid = Validity(task.label_names)
     rows = [*gold_train, *silver]
@@ -238,32 +244,13 @@ def select(
     # The other way round than for the test split: development rows are not sacred, and
     # taking the copy out of them costs no training row.
     leak = remove_leaks(dev, rows, task.filter_options.duplicate_similarity, "train")
-    filtered = apply_filters(_filters(task, valid, rows, embed), rows)
+    asker = judge() if judge is not None and task.judge is not None else None
+    filtered = apply_filters(choose_filters(task, rows, embed=embed, judge=asker), rows)
     train = [replace(example, split="train") for example in filtered.kept]
     if task.teacher is not None and not task.teacher.soft_labels:
         train = [replace(example, soft_target=None) for example in train]
-    merged = Filtered(filtered.kept, [*filtered.rejected, *leak.rejected], filtered.table)
+    merged = replace(filtered, rejected=[*filtered.rejected, *leak.rejected])
     return Selection(train, leak.kept, merged)
-
-
-def _filters(
-    task: Task, valid: Validity, rows: Sequence[Example], embed: Callable[[Sequence[str]], Any]
-) -> list[Filter]:
-    options = task.filter_options
-    chosen: list[Filter] = []
-    if task.policy.deny:
-        chosen.append(Policy(tuple(task.policy.deny)))
-    for name in task.filter:
-        if name == "validity":
-            chosen.append(valid)
-        elif name == "duplicates":
-            chosen.append(Duplicates(options.duplicate_similarity))
-        elif name == "agreement":
-            chosen.append(Agreement(options.min_agreement))
-        else:
-            features = dict(zip((e.id for e in rows), embed([e.text for e in rows]), strict=True))
-            chosen.append(Noise(options.max_noise, task.seed, features))
-    return chosen
 
 
 def save_examples(path: Path, examples: Iterable[Example]) -> None:

@@ -24,6 +24,7 @@ import orjson
 from potstill.data.files import json_line, sha256_of, storage_error, write_json
 from potstill.errors import PotstillError
 from potstill.run.events import Event, Listener
+from potstill.spec import LoadedTask
 
 _LIBRARIES = ("onnxruntime", "tokenizers", "numpy", "scikit-learn", "torch", "transformers")
 
@@ -175,6 +176,20 @@ class RunFolder:
 
     def _save(self) -> None:
         write_json(self.manifest_file, self._manifest)
+
+
+def folder_of(loaded: LoadedTask, runs: Path) -> Path:
+    """Where the run of a task lies: equal tasks share a folder.
+
+    Args:
+        loaded: the task.
+        runs: folder of all runs.
+    """
+    spec = loaded.task.model_dump(mode="json")
+    # Gates judge a run and change nothing in it: another bound is the same run.
+    identity = {key: value for key, value in spec.items() if key != "accept"}
+    identity["folder"] = str(loaded.folder.resolve())
+    return runs / loaded.task.name / run_id(identity)
 
 
 def run_id(spec: Mapping[str, Any]) -> str:

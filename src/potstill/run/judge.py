@@ -44,11 +44,12 @@ from potstill.evaluate import (
 from potstill.run.card import model_card
 from potstill.run.events import Event
 from potstill.run.evidence import load_answers, load_saved
+from potstill.run.live import test_sample
+from potstill.run.spending import teaching_facts
 from potstill.runtime import Model
 
 if TYPE_CHECKING:
-    from potstill.run.folder import RunFolder
-    from potstill.spec import LoadedTask
+    from potstill.run.stages import Stages
     from potstill.teacher import RecordedAnswers, RecordedPredictor
 
 JUDGEMENT = "evaluation.json"
@@ -56,22 +57,24 @@ _TIMED_ROWS = 200
 _TIMED_REPEATS = 3
 
 
-def judge(
-    loaded: LoadedTask, folder: RunFolder, model_folder: Path, dataset: Path
-) -> dict[str, Any]:
+def judge(work: Stages) -> dict[str, Any]:
     """Evaluate student, teachers and baselines on the test rows; write ``evaluation.json``."""
-    task = loaded.task
-    train, dev, test = (load_saved(dataset / f"{name}.jsonl") for name in ("train", "dev", "test"))
+    task, folder = work.task, work.folder
+    train, dev, test = (load_saved(work.taught(name)) for name in ("train", "dev", "test"))
     inputs = [example.input for example in test]
     # One worker: a latency is the time of one answer on one core.
-    model = Model.load(model_folder, workers=1)
+    model = Model.load(work.model, workers=1)
     answered: dict[str, list[Prediction]] = {}
+    asked = {example.id for example in _asked_of_teacher(work, test)}
 
-    def evaluated(predictor: Predictor, name: str) -> Evaluation:
+    def on_asked(predictions: Sequence[Prediction]) -> list[Prediction]:
+        return [given for given, row in zip(predictions, test, strict=True) if row.id in asked]
+
+    def evaluated(predictor: Predictor, name: str, *, teacher: bool = False) -> Evaluation:
         answered[name] = predictor.predict(inputs)
         return evaluate(
-            answered[name],
-            test,
+            on_asked(answered[name]) if teacher else answered[name],
+            [row for row in test if row.id in asked] if teacher else test,
             labels=task.label_names,
             multilabel=task.multilabel,
             seed=task.seed,
@@ -90,19 +93,20 @@ def judge(
     student = entry("student", model, Path(task.student.base).name)
     teachers: list[Entry] = []
     warnings: list[str] = []
-    if task.teacher is not None:
-        answers = load_answers(loaded)
+    if task.teacher is not None and asked:
+        answers = load_answers(work.loaded, work.test_answer_files)
         declared = task.teacher.usd_per_million
         recorded = {facts.name: facts.usd_per_million for facts in answers.facts()}
-        for predictor in _teachers(answers, test, load_saved(dataset / "unlabeled.jsonl")):
+        for predictor in _teachers(answers, test, load_saved(work.file("unlabeled"))):
             name = predictor.name
             taken = name in (student.name, MAJORITY, TFIDF)
-            evaluation = evaluated(predictor, f"{name} (teacher)" if taken else name)
+            evaluation = evaluated(predictor, f"{name} (teacher)" if taken else name, teacher=True)
             missing = evaluation.unanswered
-            if missing == len(test):
+            if missing == len(asked):
                 warnings.append(f"{name} answered none of the test rows.")
                 continue
-            notes = [f"{missing} test rows without a usable answer count as wrong"] * bool(missing)
+            notes = [f"{len(asked)} of the test rows"] if len(asked) < len(test) else []
+            notes += [f"{missing} test rows without a usable answer count as wrong"] * bool(missing)
             price = recorded.get(name)
             if name in recorded and price is None and declared is not None:
                 price = declared
@@ -130,26 +134,32 @@ def judge(
             "parity and calibration rest on them."
         )
 
-    def against(other: str) -> Any:
+    def against(other: str, *, teacher: bool) -> Any:
+        pair = [answered[student.name], answered[other]]
+        one, two = map(on_asked, pair) if teacher else pair
         return compare(
-            answered[student.name],
-            answered[other],
-            test,
+            one,
+            two,
+            [row for row in test if row.id in asked] if teacher else test,
             labels=task.label_names,
             multilabel=task.multilabel,
             names=(student.name, other),
             seed=task.seed,
         ).without_rows()
 
-    rivals = [*teachers, baselines[0]]
     report = Report(
         task=TaskFacts(
             name=task.name, type=task.type, labels=task.label_names, description=task.description
         ),
         entries=(student, *teachers, *baselines),
-        comparisons=tuple(against(rival.name) for rival in rivals),
+        comparisons=(
+            *(against(entry.name, teacher=True) for entry in teachers),
+            against(baselines[0].name, teacher=False),
+        ),
         fidelity={
-            teacher.name: fidelity(answered[student.name], answered[teacher.name], seed=task.seed)
+            teacher.name: fidelity(
+                on_asked(answered[student.name]), on_asked(answered[teacher.name]), seed=task.seed
+            )
             for teacher in teachers[:1]
         },
         mistakes=worst_mistakes(
@@ -169,6 +179,12 @@ def judge(
         "summary": f"{student.evaluation.primary} {score.value:.3f} "
         f"[{score.low:.3f}, {score.high:.3f}] on {len(test)} rows"
     }
+
+
+def _asked_of_teacher(work: Stages, test: Sequence[Example]) -> Sequence[Example]:
+    """The test rows that the teacher answered: all recorded ones, or a live teacher's sample."""
+    teacher = work.task.teacher
+    return test_sample(work) if teacher is not None and teacher.live else test
 
 
 def _teachers(
@@ -215,13 +231,11 @@ def _write_predictions(
             stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def report(
-    loaded: LoadedTask, folder: RunFolder, model_folder: Path, dataset: Path
-) -> dict[str, Any]:
+def report(work: Stages) -> dict[str, Any]:
     """Write the report's three files and the model's card."""
-    task = loaded.task
+    task, folder, model_folder = work.task, work.folder, work.model
     judged = Report.from_json(orjson.loads((folder.path / JUDGEMENT).read_bytes()))
-    rows = {name: load_saved(dataset / f"{name}.jsonl") for name in ("train", "dev", "test")}
+    rows = {name: load_saved(work.taught(name)) for name in ("train", "dev", "test")}
     trained, exported = folder.stages["train"]["facts"], folder.stages["export"]["facts"]
     manifest = orjson.loads(folder.manifest_file.read_bytes())
     whole = replace(
@@ -229,6 +243,7 @@ def report(
         data=tuple(_split_count(name, examples) for name, examples in rows.items()),
         filters=_filter_counts(folder.path / "rejected.jsonl"),
         lineage=tuple(LineageShare(**share.to_json()) for share in source_shares(rows["train"])),
+        teaching=teaching_facts(work),
         training={
             "base": task.student.base,
             "mode": trained["mode"],

@@ -14,7 +14,7 @@ from typing import Any
 from potstill.data import Rejection
 from potstill.data.files import write_jsonl, writing
 from potstill.data.lineage import lineage_json
-from potstill.run import judge
+from potstill.run import judge, live, rounds, spending
 from potstill.run.events import Event
 from potstill.run.evidence import (
     label,
@@ -25,43 +25,95 @@ from potstill.run.evidence import (
     select,
 )
 from potstill.run.folder import RunFolder
+from potstill.run.teaching import Teaching
 from potstill.spec import LoadedTask
+from potstill.spec.task import Task
 
-STAGES = ("read", "label", "filter", "train", "export", "evaluate", "report")
+STAGES = (
+    "read",
+    "audition",
+    "synthesise",
+    "ask",
+    "label",
+    "filter",
+    "train",
+    "rounds",
+    "export",
+    "evaluate",
+    "report",
+)
+
+
+def stages_of(task: Task) -> tuple[str, ...]:
+    """The stages that a task has, in order: those of a live teacher only where there is one."""
+    live = task.teacher is not None and task.teacher.live
+    optional = {
+        "audition": live,
+        "synthesise": task.generate is not None,
+        "ask": live,
+        "rounds": task.rounds.max > 0,
+    }
+    return tuple(name for name in STAGES if optional.get(name, True))
 
 
 class Stages:
-    """One method a stage, in the order of `STAGES`; each reads and writes files alone."""
+    """One method a stage, in the order of `STAGES`; each reads and writes files alone.
 
-    def __init__(self, loaded: LoadedTask, folder: RunFolder) -> None:
+    Args:
+        loaded: the task.
+        folder: its run folder.
+        teaching: the live teacher, opened by the first stage that asks.
+    """
+
+    def __init__(self, loaded: LoadedTask, folder: RunFolder, teaching: Teaching) -> None:
         self.loaded = loaded
         self.task = loaded.task
+        self.order = stages_of(loaded.task)
         self.folder = folder
+        self.teaching = teaching
         self.dataset = folder.path / "dataset"
         self.student = folder.path / "student"
+        self.round_folders = folder.path / "rounds"
         self.model = folder.path / "model"
         self.rejected = folder.path / "rejected.jsonl"
         self.spec = loaded.task.model_dump(mode="json")
 
-    def _file(self, name: str) -> Path:
+    def file(self, name: str) -> Path:
+        """A file of rows of this run's data set."""
         return self.dataset / f"{name}.jsonl"
 
-    def _slice(self, *keys: str) -> dict[str, Any]:
+    def taught(self, name: str) -> Path:
+        """Rows as the student that ships saw them: those of the best round, where there is one."""
+        chosen = rounds.chosen_folder(self)
+        kept = chosen / f"{name}.jsonl" if chosen else None
+        return kept if kept is not None and kept.exists() else self.file(name)
+
+    @property
+    def final_student(self) -> Path:
+        """The folder of the student that ships."""
+        chosen = rounds.chosen_folder(self)
+        return chosen / "student" if chosen else self.student
+
+    def slice(self, *keys: str) -> dict[str, Any]:
+        """Some sections of the resolved task: what a stage depends on."""
         return {key: self.spec[key] for key in keys}
 
-    def _save_rejected(self, stage: str, rejected: Sequence[Rejection]) -> None:
+    def save_rejected(self, stage: str, rejected: Sequence[Rejection]) -> None:
         """Keep a stage's rejections apart, and all of them together for a reader."""
-        write_jsonl(self._file(f"rejected/{stage}"), (r.to_json() for r in rejected))
+        write_jsonl(self.file(f"rejected/{stage}"), (r.to_json() for r in rejected))
         with writing(self.rejected) as whole:
-            for name in STAGES[: STAGES.index(stage) + 1]:
-                whole.write(self._file(f"rejected/{name}").read_bytes())
+            for name in self.order[: self.order.index(stage) + 1]:
+                part = self.file(f"rejected/{name}")
+                if part.exists():
+                    whole.write(part.read_bytes())
 
     def forget_from(self, stage: str) -> None:
         """Forget a stage and those after it, checkpoints included."""
-        following = STAGES[STAGES.index(stage) :]
+        following = self.order[self.order.index(stage) :]
         self.folder.forget(following)
         if "train" in following:
             shutil.rmtree(self.student, ignore_errors=True)
+        shutil.rmtree(self.round_folders, ignore_errors=True)
 
     def read(self) -> None:
         """Rows, checked and split."""
@@ -78,8 +130,8 @@ class Stages:
                 "unlabeled": evidence.unlabeled,
             }
             for name, rows in parts.items():
-                save_examples(self._file(name), rows)
-            self._save_rejected("read", evidence.rejected)
+                save_examples(self.file(name), rows)
+            self.save_rejected("read", evidence.rejected)
             counts = {name: len(rows) for name, rows in parts.items()}
             listed = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
             return {"rows": counts, "rejected": len(evidence.rejected), "summary": listed}
@@ -88,27 +140,57 @@ class Stages:
         self.folder.stage(
             "read",
             work,
-            reads=self._slice("type", "labels", "data", "seed", "filter_options"),
+            reads=self.slice("type", "labels", "data", "seed", "filter_options"),
             files=files,
-            writes=[self._file(name) for name in (*names, "rejected/read")],
+            writes=[self.file(name) for name in (*names, "rejected/read")],
         )
+
+    def audition(self) -> None:
+        """Which way of asking is worth its money, measured on gold; the plan before it."""
+        spending.lay_down_plan(self)
+        live.audition(self)
+
+    def synthesise(self) -> None:
+        """New inputs, written and answered by the teacher."""
+        live.synthesise(self)
+
+    def ask(self) -> None:
+        """The live teacher's answers, as a file of recorded answers."""
+        live.ask(self)
+
+    @property
+    def answer_files(self) -> list[Path]:
+        """The recorded answers that label the rows: the task's, or those of this run."""
+        teacher = self.task.teacher
+        if teacher is None:
+            return []
+        if teacher.live:
+            return [self.file("answers")]
+        return list(self.loaded.resolve_all(teacher.answers))
+
+    @property
+    def test_answer_files(self) -> list[Path]:
+        """The recorded answers to test rows."""
+        live_teacher = self.task.teacher is not None and self.task.teacher.live
+        return [self.file("test_answers")] if live_teacher else self.answer_files
 
     def label(self) -> None:
         """The teacher's answers to the unlabelled rows."""
-        teacher = self.task.teacher
 
         def work() -> dict[str, Any]:
-            unlabeled = load_saved(self._file("unlabeled"))
-            if teacher is None or not unlabeled:
-                save_examples(self._file("silver"), [])
-                self._save_rejected("label", [])
+            unlabeled = load_saved(self.file("unlabeled"))
+            if self.task.teacher is None or not unlabeled:
+                save_examples(self.file("silver"), [])
+                self.save_rejected("label", [])
                 return {"teachers": [], "labelled": 0, "rejected": 0, "summary": "nobody to ask"}
-            answers = load_answers(self.loaded)
+            answers = load_answers(self.loaded, self.answer_files)
             labelled = label(self.task, unlabeled, answers)
-            for problem in (*answers.problems, *labelled.warnings):
+            # That the votes of a live teacher differ is what they are for.
+            live_teacher = self.task.teacher.live
+            for problem in (*(() if live_teacher else answers.problems), *labelled.warnings):
                 self.folder.tell(Event(kind="warning", stage="label", text=str(problem)))
-            save_examples(self._file("silver"), labelled.examples)
-            self._save_rejected("label", labelled.rejected)
+            save_examples(self.file("silver"), labelled.examples)
+            self.save_rejected("label", labelled.rejected)
             return {
                 "teachers": [dict(row) for row in labelled.teachers],
                 "labelled": len(labelled.examples),
@@ -119,26 +201,30 @@ class Stages:
         self.folder.stage(
             "label",
             work,
-            reads=self._slice("teacher", "labels"),
-            files=self.loaded.resolve_all(teacher.answers) if teacher else [],
-            writes=[self._file("silver"), self._file("rejected/label")],
+            reads=self.slice("teacher", "labels"),
+            files=self.answer_files,
+            writes=[self.file("silver"), self.file("rejected/label")],
         )
 
     def filter(self) -> None:
         """The rows that teach and the rows that steer."""
 
         def work() -> dict[str, Any]:
+            written = load_saved(self.file("synthetic")) if self.task.generate else []
             selection = select(
                 self.task,
-                load_saved(self._file("gold_train")),
-                load_saved(self._file("gold_dev")),
-                load_saved(self._file("silver")),
-                self._embed,
+                load_saved(self.file("gold_train")),
+                load_saved(self.file("gold_dev")),
+                [*load_saved(self.file("silver")), *written],
+                self.embed,
+                lambda: self.teaching.judge,
             )
-            self._save_rejected("filter", selection.filtered.rejected)
+            for warning in selection.filtered.warnings:
+                self.folder.tell(Event(kind="warning", stage="filter", text=warning))
+            self.save_rejected("filter", selection.filtered.rejected)
             selection.check_teachable(where=str(self.rejected))
-            save_examples(self._file("train"), selection.train)
-            save_examples(self._file("dev"), selection.dev)
+            save_examples(self.file("train"), selection.train)
+            save_examples(self.file("dev"), selection.dev)
             rows = {"train": len(selection.train), "dev": len(selection.dev)}
             return {
                 "rows": rows,
@@ -151,28 +237,29 @@ class Stages:
             "filter",
             work,
             reads={
-                **self._slice("filter", "filter_options", "policy", "teacher", "seed"),
-                "features": self._base() if "noise" in self.task.filter else None,
+                **self.slice("filter", "filter_options", "policy", "teacher", "judge", "seed"),
+                "features": self.base() if self._compares_meanings else None,
             },
-            writes=[self._file("train"), self._file("dev"), self.rejected],
+            writes=[self.file("train"), self.file("dev"), self.rejected],
         )
 
-    def _base(self) -> list[str]:
+    @property
+    def _compares_meanings(self) -> bool:
+        near = self.task.filter_options.near_meaning is not None
+        return "noise" in self.task.filter or (near and "duplicates" in self.task.filter)
+
+    def base(self) -> list[str]:
         """What tells one pretrained encoder from another: its name and its weights' hash."""
         from potstill.train import resolve_base
 
         return [self.task.student.base, resolve_base(self.task.student.base).sha256]
 
-    def _embed(self, texts: Sequence[str]) -> Any:
+    def embed(self, texts: Sequence[str]) -> Any:
+        """The student's base model as an embedding of texts (text, dimension)."""
         from potstill.train import embed
 
         options = self.task.student
-        return embed(
-            texts,
-            base=options.base,
-            max_tokens=options.max_tokens,
-            progress=self.folder.progress("filter"),
-        )
+        return embed(texts, base=options.base, max_tokens=options.max_tokens)
 
     def train(self) -> None:
         """The student."""
@@ -180,9 +267,12 @@ class Stages:
         def work() -> dict[str, Any]:
             from potstill.train import train_student
 
+            # A finished student here is another code's or another data set's; a checkpoint of
+            # an interrupted training knows by itself whether it still fits.
+            (self.student / "student.json").unlink(missing_ok=True)
             trained = train_student(
-                load_saved(self._file("train")),
-                load_saved(self._file("dev")),
+                load_saved(self.file("train")),
+                load_saved(self.file("dev")),
                 labels=self.task.label_names,
                 multilabel=self.task.multilabel,
                 options=self.task.student,
@@ -202,9 +292,13 @@ class Stages:
         self.folder.stage(
             "train",
             work,
-            reads={**self._slice("student", "seed"), "base": self._base()},
+            reads={**self.slice("student", "seed"), "base": self.base()},
             writes=[self.student / "student.json", self.student / "student.safetensors"],
         )
+
+    def rounds(self) -> None:
+        """Rounds: rows on which student and teacher differ are asked again."""
+        rounds.hold_rounds(self)
 
     def export(self) -> None:
         """The model folder."""
@@ -213,11 +307,11 @@ class Stages:
             from potstill.export import export_student
             from potstill.train import load_student
 
-            train = load_saved(self._file("train"))
+            train = load_saved(self.taught("train"))
             exported = export_student(
-                load_student(self.student),
+                load_student(self.final_student),
                 name=self.task.name,
-                dev=load_saved(self._file("dev")),
+                dev=load_saved(self.taught("dev")),
                 more=train,
                 options=self.task.student,
                 folder=self.model,
@@ -243,8 +337,8 @@ class Stages:
         """The judgement on the frozen test rows."""
         self.folder.stage(
             "evaluate",
-            lambda: judge.judge(self.loaded, self.folder, self.model, self.dataset),
-            reads=self._slice("seed"),
+            lambda: judge.judge(self),
+            reads=self.slice("seed"),
             writes=[self.folder.path / judge.JUDGEMENT],
         )
 
@@ -252,8 +346,8 @@ class Stages:
         """The report, and the model's card."""
         self.folder.stage(
             "report",
-            lambda: judge.report(self.loaded, self.folder, self.model, self.dataset),
-            reads=self._slice("accept", "description", "name"),
+            lambda: judge.report(self),
+            reads=self.slice("accept", "description", "name"),
             writes=[
                 *(self.folder.path / f"report.{kind}" for kind in ("json", "html", "md")),
                 self.model / "README.md",

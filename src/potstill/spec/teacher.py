@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -71,6 +72,11 @@ class Endpoint(Spec):
     def _reachable(self) -> Endpoint:
         if self.model is None:
             return self
+        if self.base_url is not None and urlsplit(self.base_url).username is not None:
+            raise ValueError(
+                "'base_url' holds credentials, which would be written into the run folder; put the "
+                "key into a variable and name it under 'api_key_env'"
+            )
         inside = self.model.startswith(("local:", "python:"))
         if not inside and self.base_url is None:
             raise ValueError(

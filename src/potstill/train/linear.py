@@ -34,6 +34,9 @@ _FOLDS = 5
 _ENOUGH_HELD_OUT = 2000
 """Held-out rows after which no more folds are fitted: their standard error is under 1 %."""
 
+_FEW_ROWS_A_LABEL = 10
+"""Below this many rows of the median label, chance alone decides which labels a fold lacks."""
+
 _MOST_STEPS = 200
 _LARGEST_FACTOR = 30.0
 
@@ -85,7 +88,7 @@ def fit_head(
     Returns:
         The head, and what the heads of the folds said with the chosen C.
     """
-    folds = _folds(len(targets), seed)
+    folds = _folds(targets, seed)
     parts: list[list[Matrix]] = [[] for _ in _STRENGTHS]
     for seen, held_out in folds:
         known, asked = features[seen], features[held_out]
@@ -140,14 +143,30 @@ def _importance(targets: Matrix, prior: Vector, multilabel: bool) -> Vector:
     return targets @ np.exp(-prior)
 
 
-def _folds(rows: int, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(seen, held out) row numbers, as many folds as give enough held-out rows."""
+def _folds(targets: Matrix, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(seen, held out) row numbers, as many folds as give enough held-out rows.
+
+    With a few rows a label, whoever holds one out leaves its label the rarest of those seen,
+    so that a head does worse than chance on the very rows that judge it, and no penalty is
+    strong enough. There each label is dealt out evenly, over as many folds as it has rows.
+    A row whose label no seen row has cannot be judged and is not held out.
+    """
+    rows = len(targets)
     order = np.random.default_rng(seed).permutation(rows)
-    parts = np.array_split(order, min(_FOLDS, rows))
+    labels = targets.argmax(axis=1)
+    usual = int(np.median(np.unique(labels, return_counts=True)[1]))
+    if usual < _FEW_ROWS_A_LABEL:
+        order = order[np.argsort(labels[order], kind="stable")]
+        count = min(_FOLDS, max(2, usual), rows)
+        parts = [order[fold::count] for fold in range(count)]
+    else:
+        parts = np.array_split(order, min(_FOLDS, rows))
     folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     held_out = 0
     for part in parts:
-        folds.append((np.setdiff1d(order, part), part))
+        seen = np.setdiff1d(order, part)
+        known = part[np.isin(labels[part], labels[seen])]
+        folds.append((seen, known if len(known) else part))
         held_out += len(part)
         if held_out >= _ENOUGH_HELD_OUT:
             break
