@@ -20,9 +20,15 @@ from pathlib import Path
 import numpy as np
 
 from potstill import api
+from potstill.data.reading import read_examples
+from potstill.generate.retrieval import Shown
+from potstill.spec import load_task
+from potstill.train import embed
 
 SEED = 7
 GOLD_A_LABEL = 2
+NEARNESS = 18.0
+"""Weight of a cosine in the control: what the audition fits for it, with or without the teacher."""
 PLAIN: dict[str, object] = {
     "teacher.examples": 0,
     "teacher.shortlist": 0,
@@ -121,6 +127,36 @@ def label_accuracy(run: Path, hidden: dict[str, str], name: str) -> tuple[float,
     return float(np.mean(right)), len(right)
 
 
+def nearest_alone(task: Path, runs: Path, base: str) -> str:
+    """The control: the same rows labelled by the nearest gold and label names, without a teacher."""
+    loaded = load_task(task)
+    columns = loaded.task.data.columns
+    gold = read_examples([task.parent / "gold.jsonl"], columns, labelled=True).examples
+    rows = read_examples([task.parent / "unlabeled.jsonl"], columns, labelled=False).examples
+    index = Shown.of(
+        loaded.task,
+        gold,
+        embed=lambda texts: embed(texts, base=base, max_tokens=256),
+        name=base,
+    ).index
+    names = loaded.task.label_names
+    answers = []
+    for row, scores in zip(rows, index.scores_of(rows), strict=True):
+        shares = np.exp(NEARNESS * (scores - scores.max()))
+        shares /= shares.sum()
+        said = {name: float(share) for name, share in zip(names, shares, strict=True)}
+        answers.append({"id": row.id, "label": max(said, key=said.__getitem__), "scores": said})
+    write_lines(task.parent / "nearest.jsonl", answers)
+    text = task.read_text()
+    start, end = text.index("teacher:"), text.index("student:")
+    text = text[:start] + "teacher: {answers: nearest.jsonl}\n" + text[end:]
+    control = task.parent / "nearest.yaml"
+    control.write_text(text.replace("name: banking77", "name: banking77-nearest"))
+    return student_row(
+        api.run(control, runs=runs, overrides=["filter_options.min_agreement=0"]).report
+    )
+
+
 def teacher_alone(task: Path, runs: Path, examples: int) -> str:
     """The teacher's own accuracy on the sample of test rows, without a student."""
     one = task.parent / "one.jsonl"
@@ -164,6 +200,8 @@ def main() -> None:
     ):
         alone = teacher_alone(task, runs, examples)
         print(f"the teacher alone, {name}, {arguments.test_rows} test rows: {alone}", flush=True)
+    nearest = nearest_alone(task, runs, arguments.base)
+    print(f"the student on labels of the nearest gold, no teacher: {nearest}", flush=True)
     print(f"the student on gold alone, {GOLD_A_LABEL} a label: {student_row(report)}", flush=True)
     print("| step | labels right | after filters | student, test file |\n|---|---|---|---|")
     for name in arguments.steps:

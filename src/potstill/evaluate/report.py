@@ -199,8 +199,11 @@ class Report(Record):
     def __post_init__(self) -> None:
         if self._first("student") is None:
             raise DataError("a report needs an entry with the role 'student'")
-        sizes = {entry.evaluation.n for entry in self.entries}
-        if len(sizes) > 1:
+        # A live teacher is asked about a sample, since every answer costs money; its entry says so.
+        rows = self.student.evaluation.n
+        sizes = {e.evaluation.n for e in self.entries if e.role != "teacher"}
+        sizes |= {e.evaluation.n for e in self.entries if e.evaluation.n > rows}
+        if sizes != {rows}:
             raise DataError(f"the entries were evaluated on different rows: {sorted(sizes)}")
 
     @property
@@ -228,15 +231,18 @@ class Report(Record):
     def figures(self) -> dict[str, float | None]:
         """The figures that gates bound; None is not known.
 
-        `teacher_gap` is the teacher's primary metric minus the student's: above 0 the
-        student is behind.
+        `teacher_gap` is the teacher's primary metric minus the student's, on the rows that both
+        answered: above 0 the student is behind.
         """
         student, teacher = self.student, self.teacher
         metrics = student.evaluation.metrics
         judged = student.evaluation.calibration
         gap = None
         if teacher is not None:
+            paired = self.comparison_with(teacher.name)
             gap = teacher.evaluation.score.value - student.evaluation.score.value
+            if paired is not None and teacher.evaluation.n < student.evaluation.n:
+                gap = -paired.difference.value
         return {
             "accuracy": metrics["accuracy"].value,
             "macro_f1": metrics["macro_f1"].value,

@@ -16,7 +16,6 @@ from potstill.data import Example, Rejection, Source, Target
 from potstill.generate.grid import Cell, Ideas, vary
 from potstill.generate.writer import STAGE, Writer, Written, rejected
 
-_MOST_EXTRA = 2
 _HOPELESS_TEXTS = 10
 _SHORT = 0.5
 
@@ -131,12 +130,13 @@ def synthesise(
     answer: Callable[[Sequence[Example]], Answers],
     *,
     ideas: Ideas,
+    extra: float = 2.0,
     seed: int,
 ) -> Synthesised:
     """Write, answer, compare; then again for the cells that are short.
 
-    At most twice as many further texts are asked for as the grid holds, and no more for a
-    label that the second pass never confirms: it is reported, not paid for again.
+    No more than `extra` times the grid is asked for again, and nothing more for a label that
+    the second pass never confirms: it is reported, not paid for again.
 
     Args:
         cells: what is wanted, from `plan_grid` or `plan_borders`.
@@ -144,6 +144,7 @@ def synthesise(
         answer: answers rows as any unlabelled row is answered, by a pass that sees the input
             alone.
         ideas: other personas and situations for cells that are asked again.
+        extra: texts that may be asked for again, as a multiple of the grid.
         seed: seed of their choice.
 
     Raises:
@@ -154,7 +155,7 @@ def synthesise(
     kept: list[Written] = []
     lost: list[Rejection] = []
     short = list(cells)
-    left = len(short) * (1 + _MOST_EXTRA)
+    left = len(short) + round(extra * len(short))
     rounds = 0
     while short and left:
         left -= len(short)

@@ -189,7 +189,8 @@ def calls_of(task: Task, evidence: Evidence) -> dict[str, Range]:
         "evaluate": each.times(float(min(len(evidence.test), teacher.test_rows))),
     }
     if task.generate is not None:
-        written = Range(1.0, 1.8, 3.0).times(float(task.generate.target))
+        extra = task.generate.extra
+        written = Range(1.0, 1.0 + 0.4 * extra, 1.0 + extra).times(float(task.generate.target))
         writing = written.times(1.0 / task.generate.per_request)
         calls["synthesise"] = writing
         calls[ANSWER] = written.times(each)

@@ -97,6 +97,7 @@ def _written(
             writer,
             lambda rows: answer_new_rows(work, rows, f"{place}-{next(passes)}"),
             ideas=ideas,
+            extra=spec.extra,
             seed=seed,
         )
 

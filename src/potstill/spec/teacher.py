@@ -168,6 +168,8 @@ class GenerateSpec(Spec):
     """Who writes; empty: the teacher invents some from the task's description."""
     per_request: int = Field(default=3, ge=1, le=20)
     """Texts asked for in one request."""
+    extra: float = Field(default=2.0, ge=0.0, le=10.0)
+    """Texts asked for again where cells come out short, at most this many times `target`."""
     temperature: float = Field(default=0.9, ge=0.0, le=2.0)
     """Of writing; the answering pass is asked as everything else is."""
     seeds: bool = True
