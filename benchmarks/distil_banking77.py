@@ -171,6 +171,19 @@ def teacher_alone(task: Path, runs: Path, examples: int) -> str:
     return f"{right.mean():.3f} [{right.mean() - error:.3f}, {right.mean() + error:.3f}]"
 
 
+def slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
+def keep_answers(run: Path, file: Path) -> None:
+    """The teacher's answers as a small file of recorded ones: `id` is the row of train.jsonl."""
+    kept = ("id", "label", "model", "seconds", "prompt_tokens", "completion_tokens")
+    with (run / "dataset" / "answers.jsonl").open() as stream:
+        rows = [json.loads(line) for line in stream]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_lines(file, [{key: row[key] for key in kept if key in row} for row in rows])
+
+
 def student_row(report: dict[str, object]) -> str:
     (student,) = [e for e in report["entries"] if e["role"] == "student"]
     metric = student["evaluation"]["metrics"]["accuracy"]
@@ -184,6 +197,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=700, help="texts without labels")
     parser.add_argument("--test-rows", type=int, default=300, help="test rows the teacher answers")
     parser.add_argument("--base", default="mpnet-base")
+    parser.add_argument("--keep", type=Path, help="folder that receives the teacher's answers")
     parser.add_argument("--steps", nargs="*", default=list(STEPS), help="which lines to make")
     arguments = parser.parse_args()
     labels, hidden = prepare(arguments.data, arguments.folder, arguments.rows)
@@ -207,6 +221,8 @@ def main() -> None:
     for name in arguments.steps:
         overrides = [f"{key}={json.dumps(value)}" for key, value in STEPS[name].items()]
         done = api.run(task, runs=runs, overrides=overrides)
+        if arguments.keep:
+            keep_answers(done.folder, arguments.keep / f"{slug(name)}.jsonl")
         silver, rows = label_accuracy(done.folder, hidden, "silver")
         kept, left = label_accuracy(done.folder, hidden, "train")
         print(
