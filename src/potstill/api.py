@@ -79,6 +79,7 @@ def plan(
     overrides: Sequence[str] = (),
     runs: Path = RUNS,
     pilot: int = 0,
+    budget_usd: float | None = None,
     prices: Path | None = None,
 ) -> Plan:
     """Estimate what `run` would ask of a live teacher, and what that costs.
@@ -89,6 +90,7 @@ def plan(
         runs: folder of all runs, where the task's ledger lies.
         pilot: rows to ask for real, so that the range becomes narrow; the run does not pay
             for them again.
+        budget_usd: the most that the task's teachers may cost in all, the pilot included.
         prices: a price file that goes before the one that ships.
 
     Raises:
@@ -98,7 +100,7 @@ def plan(
     from potstill.run.planning import plan_task
 
     loaded = task if isinstance(task, LoadedTask) else load_task(Path(task), overrides)
-    return plan_task(loaded, runs=runs, pilot=pilot, prices=prices)
+    return plan_task(loaded, runs=runs, pilot=pilot, budget_usd=budget_usd, prices=prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,3 +174,26 @@ def test_a_pilot_measures_and_is_not_paid_for_again(task_folder, potstill, endpo
     assert asked == 20 + 1
     assert potstill("run", "live.yaml", "--until", "ask", cwd=task_folder).code == 0
     assert endpoint.books()["answered"] == 24 + 180 + 36 + 1
+
+
+def test_check_says_what_run_would_refuse(task_folder, potstill, endpoint, monkeypatch):
+    monkeypatch.delenv("TEST_KEY", raising=False)
+    path = live_task(task_folder, asked_over_http(endpoint.base_url))
+    told = potstill("check", "live.yaml", cwd=task_folder)
+    assert "TEST_KEY holds no key" in told.err
+    assert "the price of big is unknown" in told.err
+    path.write_text(path.read_text().replace("TEST_KEY", "sk-the-key-itself"))
+    refused = potstill("check", "live.yaml", cwd=task_folder)
+    assert refused.code == 2
+    assert "'api_key_env' is the name of an environment variable" in refused.err
+    assert "sk-the-key-itself" not in refused.err
+
+
+def test_a_pilot_keeps_to_the_budget(task_folder, potstill, endpoint, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", KEY)
+    live_task(task_folder, asked_over_http(endpoint.base_url, PRICE, "max_tokens: 64"))
+    stopped = potstill(
+        "plan", "live.yaml", "--pilot", "150", "--budget-usd", "0.02", cwd=task_folder
+    )
+    assert stopped.code == 3
+    assert endpoint.books()["billed_usd"] <= 0.02

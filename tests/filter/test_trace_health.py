@@ -207,3 +207,27 @@ def test_a_teacher_who_contradicts_himself_is_unstable_and_a_committee_is_not():
 
 def test_known_lengths_are_used():
     assert TraceHealth(LABELS, tokens={"1": 9000})([row()])[0].cause == "too_long"
+
+
+def test_one_unsure_answer_is_not_unstable():
+    def row(*sources: Source) -> Example:
+        return Example(
+            id="r",
+            input="a card that was charged twice",
+            target="a",
+            soft_target={"a": 0.47, "b": 0.46, "c": 0.07},
+            reasoning="The words decide here.",
+            sources=sources,
+        )
+
+    def vote(request: str) -> Source:
+        return Source(
+            kind="model", name="big", contributed=("target",), stage="label", request=request
+        )
+
+    rule = Source(kind="rule", name="nearest gold", contributed=("target",), stage="label")
+    judge = TraceHealth(("a", "b", "c"))
+    assert judge([row(vote("1"))]) == []
+    assert judge([row(vote("1"), vote("2"), rule)]) == []
+    [rejected] = judge([row(vote("1"), vote("2"))])
+    assert rejected.cause == "unstable"

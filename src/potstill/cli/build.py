@@ -99,6 +99,7 @@ def plan(
     pilot: Annotated[
         int, typer.Option(min=0, help="Ask this many rows for real, to narrow the estimate.")
     ] = 0,
+    budget_usd: Budget = None,
     prices: Prices = None,
     as_json: Json = False,
 ) -> None:
@@ -109,7 +110,14 @@ def plan(
     from potstill import api
     from potstill.cli.tables import print_plan
 
-    result = api.plan(path, overrides=settings or (), runs=runs, pilot=pilot, prices=prices)
+    result = api.plan(
+        path,
+        overrides=settings or (),
+        runs=runs,
+        pilot=pilot,
+        budget_usd=budget_usd,
+        prices=prices,
+    )
     if as_json:
         terminal.print_json(result.to_json())
         return

@@ -109,12 +109,12 @@ def print_plan(plan: Plan) -> None:
             _span(step.prompt_tokens, "{:,.0f}"),
             _span(step.completion_tokens, "{:,.0f}"),
             "unknown" if step.usd is None else _span(step.usd, "{:,.2f}"),
-            _span(step.seconds.times(1 / 60), "{:,.1f}"),
+            _times(step.seconds),
         )
         for step in (*plan.steps, plan.total)
     ]
     terminal.print_table(
-        [f"{plan.teacher}: low / expected / high", "calls", "tokens in", "out", "USD", "minutes"],
+        [f"{plan.teacher}: low / expected / high", "calls", "tokens in", "out", "USD", "time"],
         rows,
     )
     print(f"price: {plan.priced}")
@@ -123,7 +123,13 @@ def print_plan(plan: Plan) -> None:
     else:
         print("lengths: prompts are counted, answers are rules of thumb")
     if plan.spent_usd:
-        print(f"spent on this task so far: ${plan.spent_usd:,.2f}")
+        print(f"spent on this task so far, the pilot included: ${plan.spent_usd:,.4f}")
+
+
+def _times(span: Range) -> str:
+    if span.high < 120.0:
+        return _span(span, "{:,.0f}") + " s"
+    return _span(span.times(1 / 60), "{:,.1f}") + " min"
 
 
 def _span(span: Range, shape: str) -> str:

@@ -56,13 +56,12 @@ class TraceHealth:
         return self._unstable(example)
 
     def _unstable(self, example: Example) -> Rejection | None:
-        teachers = {
-            source.name
-            for source in example.sources
-            if source.kind == "model" and "target" in source.contributed
-        }
+        givers = [source for source in example.sources if "target" in source.contributed]
         answer, shares = example.target, example.soft_target
-        if len(teachers) != 1 or shares is None or not isinstance(answer, str):
+        # One answer is not unstable, however unsure; nor is one that a rule was joined to.
+        votes = len(givers) > 1 and all(source.kind == "model" for source in givers)
+        alone = len({source.name for source in givers}) == 1
+        if not (votes and alone) or shares is None or not isinstance(answer, str):
             return None
         share = shares.get(answer, 0.0)
         if share >= self.min_agreement:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from potstill.data import Example
+from potstill.errors import PotstillError
+from potstill.generate.audition import FEWEST_ROWS
 from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
 from potstill.spec.teacher import TeacherSpec
+from potstill.teacher.prices import price_of
+from potstill.teacher.providers import open_provider
 
 _SMALL_TEST_ROWS = 100
 _FEW_ROWS_A_LABEL = 8
@@ -53,6 +57,8 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
         "gold for development": len(evidence.dev),
         "gold for the test": len(evidence.test),
     }
+    if task.teacher is not None and live:
+        warnings += _live_warnings(task.teacher, evidence)
     warnings += _warnings(task, evidence, silver)
     # The filters that need no model show whether anything would be left to train on.
     words_alone = task.filter_options.model_copy(update={"near_meaning": None})
@@ -113,9 +119,34 @@ def _and_more(names: list[str]) -> str:
     return f" (nor {len(names) - 1} others)" if len(names) > 1 else ""
 
 
+def _live_warnings(teacher: TeacherSpec, evidence: Evidence) -> list[str]:
+    """What would stop a run, or have it spend blindly, as far as that shows without asking."""
+    found: list[str] = []
+    if teacher.base_url is not None:
+        try:
+            open_provider(teacher)
+        except PotstillError as error:
+            found.append(str(error))
+        if price_of(teacher) is None:
+            found.append(
+                f"the price of {teacher.model} is unknown: the report will say so, and a budget "
+                "is refused; name it under 'teacher.price' or in a price file"
+            )
+    gold = max(len(evidence.dev), len(evidence.train))
+    if gold < FEWEST_ROWS:
+        found.append(
+            f"{gold} gold rows for training or development are too few to try the teacher on: it "
+            "is asked in the default manner, and how good it is stays unknown until the end"
+        )
+    return found
+
+
 def _live_steps(task: Task, teacher: TeacherSpec, rows: dict[str, int]) -> list[str]:
     gold = max(rows["gold for development"], rows["gold for training"])
-    steps = [f"try {teacher.model} on {min(gold, teacher.audition_rows)} gold rows in several ways"]
+    steps: list[str] = []
+    if gold >= FEWEST_ROWS:
+        tried = min(gold, teacher.audition_rows)
+        steps.append(f"try {teacher.model} on {tried} gold rows in several ways")
     if task.generate is not None:
         steps.append(f"have it write {task.generate.target} inputs, and answer them")
     steps.append(
@@ -123,8 +154,6 @@ def _live_steps(task: Task, teacher: TeacherSpec, rows: dict[str, int]) -> list[
         f"{min(rows['gold for the test'], teacher.test_rows)} test rows for the report; "
         "'potstill plan' says what that costs"
     )
-    if task.rounds.max:
-        steps.append(f"ask again what the student doubts, {task.rounds.max} rounds at most")
     return steps
 
 
@@ -141,6 +170,11 @@ def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:
     steps += [
         f"filter the training rows: {', '.join(task.filter) or 'no filter'}",
         f"train {task.student.base} ({task.student.mode})",
+        *(
+            [f"ask again what the student doubts, {task.rounds.max} rounds at most"]
+            if task.rounds.max
+            else []
+        ),
         f"export to ONNX ({task.student.precision}), calibrate, check parity",
         f"judge on the test rows beside the teacher and the baselines; {len(task.accept)} gates",
     ]

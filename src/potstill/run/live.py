@@ -7,6 +7,7 @@ the same for a teacher that answered last year and one that answers now.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def asking(work: Stages, stage: str, total: int, what: str) -> Generator[None]:
                 kind="progress",
                 stage=stage,
                 text=", ".join(parts),
-                done=min(spending.answered + spending.failed, total),
+                done=min(spending.answered + spending.failed, total or sys.maxsize),
                 total=total,
             )
         )
@@ -83,10 +84,12 @@ def audition(work: Stages) -> None:
     """Compare ways of asking on gold, and take the cheapest within noise of the best."""
 
     def run() -> dict[str, Any]:
+        # Before the embeddings, which take a while: a missing key is told at once.
+        teacher = work.teaching.teacher
         with asking(work, "audition", 0, "questions"):
             held = hold_audition(
                 work.task,
-                work.teaching.teacher,
+                teacher,
                 shown=shown_examples(work),
                 dev=load_saved(work.file("gold_dev")),
                 seed=work.task.seed,
@@ -179,7 +182,13 @@ def ask(work: Stages) -> None:
             work, judged, work.file("test_answers"), stage="ask", purpose="evaluate", alone=True
         )
         spent = work.teaching.ledger.totals()
-        money = f", {spent.unknown} calls of unknown price" if spent.unknown else ""
+        money = ""
+        if spent.unknown:
+            gone = work.teaching.ledger.account.spent_usd
+            money = (
+                f"; {spent.unknown} calls did not tell their price, and a budget counts "
+                f"${gone:,.2f}"
+            )
         return {
             "rows": len(rows),
             "test_rows": len(judged),

@@ -86,7 +86,12 @@ class Plan:
 
 
 def plan_task(
-    loaded: LoadedTask, *, runs: Path, pilot: int = 0, prices: Path | None = None
+    loaded: LoadedTask,
+    *,
+    runs: Path,
+    pilot: int = 0,
+    budget_usd: float | None = None,
+    prices: Path | None = None,
 ) -> Plan:
     """Estimate what `run` would ask of a live teacher.
 
@@ -95,9 +100,11 @@ def plan_task(
         runs: folder of all runs, where the task's ledger lies.
         pilot: rows to ask for real, so that the range becomes narrow; such a plan is kept in the
             folder of the task's run, unless the run has begun, for the report to compare with.
+        budget_usd: the most that the task's teachers may cost in all, the pilot included.
         prices: a price file that goes before the one that ships.
 
     Raises:
+        BudgetReached: the next call of the pilot could pass the cap.
         TeacherError: the task has no live teacher, or it cannot be asked.
         PotstillError: any mistake in the task or the data.
     """
@@ -109,7 +116,7 @@ def plan_task(
             hint="Recorded answers cost nothing; name a 'model' under 'teacher' to plan for one.",
         )
     folder = folder_of(loaded, runs)
-    with closing(Teaching(loaded, folder.parent / LEDGER, prices=prices)) as teaching:
+    with closing(Teaching(loaded, folder.parent / LEDGER, budget_usd, prices)) as teaching:
         plan = estimate(task, read_evidence(loaded), teaching, pilot=pilot)
         if pilot and begun(teaching.ledger, folder) is None:
             write_json(folder / PLAN, plan.to_json())

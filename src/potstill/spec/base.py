@@ -14,5 +14,10 @@ class Spec(BaseModel):
     """Unknown keys are refused: a typo must fail, not be ignored."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        # What was mistaken for a name may be a key; our own errors show what may be shown.
+        hide_input_in_errors=True,
     )

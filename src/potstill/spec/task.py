@@ -32,7 +32,7 @@ def _known_filter(name: str) -> str:
     known = [*FILTERS, *sorted(entry_points(group="potstill.filters").names)]
     if name not in known:
         near = get_close_matches(name, known, n=1)
-        remedy = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
+        remedy = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}"
         raise ValueError(f"no filter is called {name!r}. {remedy}")
     return name
 

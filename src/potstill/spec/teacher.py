@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ LIVE_KEYS = (
     "price",
     "options",
 )
+
+
+def _holds_a_secret(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False  # no address at all; whoever opens it says so
+    asked = parts.query.lower()
+    return parts.username is not None or any(w in asked for w in ("key=", "token=", "secret="))
 
 
 class Price(Spec):
@@ -72,7 +82,12 @@ class Endpoint(Spec):
     def _reachable(self) -> Endpoint:
         if self.model is None:
             return self
-        if self.base_url is not None and urlsplit(self.base_url).username is not None:
+        if self.api_key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.api_key_env):
+            raise ValueError(
+                "'api_key_env' is the name of an environment variable, in capitals; if that was "
+                "the key itself, take it out of this file"
+            )
+        if self.base_url is not None and _holds_a_secret(self.base_url):
             raise ValueError(
                 "'base_url' holds credentials, which would be written into the run folder; put the "
                 "key into a variable and name it under 'api_key_env'"

@@ -166,7 +166,9 @@ class Gate:
                 return
             if not self.budget.reserve(most_usd):
                 if not self.in_flight:
-                    self.stop(_budget_reached(self.budget))
+                    self.stop(
+                        budget_reached(self.budget.cap_usd, self.budget.account.spent_usd, most_usd)
+                    )
                 return
             self._queue.popleft()
             waiting.set_result(self._let_in(most_usd))
@@ -205,9 +207,23 @@ def _wake(rested: asyncio.Future[None]) -> None:
         rested.set_result(None)
 
 
-def _budget_reached(budget: Budget) -> BudgetReached:
+def budget_reached(cap_usd: float | None, spent_usd: float, most_usd: float) -> BudgetReached:
+    """The end of the money, with what the next call needs.
+
+    Args:
+        cap_usd: the cap.
+        spent_usd: what is gone, unknown prices at their upper bound.
+        most_usd: the most that the next call can cost.
+    """
     return BudgetReached(
-        f"the next call could pass the cap of ${budget.cap_usd:.2f}; "
-        f"${budget.account.spent_usd:.2f} are spent.",
-        hint="Raise --budget-usd and run the same command again; what was answered is kept.",
+        f"the next call could pass the cap of {_usd(cap_usd or 0.0)}: {_usd(spent_usd)} are gone, "
+        "calls that did not tell their price at the most that they can cost, and it may cost "
+        f"{_usd(most_usd)}.",
+        hint="Raise --budget-usd, or lower 'max_tokens', and run the same command again; what was "
+        "answered is kept.",
     )
+
+
+def _usd(amount: float) -> str:
+    """Money as a person reads it; small sums with the digits that matter."""
+    return f"${amount:,.2f}" if amount >= 1.0 else f"${amount:.4f}"

@@ -45,7 +45,12 @@ async def _probed(desk: Desk) -> Rung:
             _stop(desk, error)
         except AttemptError as error:
             detail = error.detail.rstrip(".")
-            _stop(desk, TeacherError(f"{desk.provider.name} cannot be probed: {detail}."))
+            place = f" at {desk.provider.endpoint}" if desk.provider.endpoint else ""
+            trouble = TeacherError(
+                f"{desk.provider.name}{place} cannot be probed: {detail}.",
+                hint="Check 'base_url' (http or https?), the network, and 'timeout_s'.",
+            )
+            _stop(desk, trouble)
         desk.ledger.note(name, rung)
     desk.rung = rung
     return rung

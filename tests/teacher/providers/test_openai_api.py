@@ -124,7 +124,21 @@ def test_a_mangled_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(base_url: str, said: str) -> None:
     with pytest.raises(TeacherError, match=said) as caught:
-        open_provider(Endpoint(model="m", base_url=base_url))
+        open_provider(Endpoint.model_construct(model="m", base_url=base_url))
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        f"https://user:{SECRET}@api.example.com/v1",
+        f"https://{SECRET}@api.example.com/v1",
+        f"https://api.example.com/v1?api_key={SECRET}",
+    ],
+)
+def test_a_task_cannot_hold_a_secret_at_all(base_url: str) -> None:
+    with pytest.raises(ValueError, match="holds credentials") as caught:
+        Endpoint(model="m", base_url=base_url)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
