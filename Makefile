@@ -41,6 +41,10 @@ lint: setup           ## style, types, import layers, module length
 bench: setup          ## every claim's script; needs ANSWERS=answers.jsonl and BANKING77=folder
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/trace_health.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/engine_faults.py
+	$(BIN)/python benchmarks/engine_million.py
 	$(BIN)/python benchmarks/committee.py --answers $(ANSWERS)
 	$(BIN)/python benchmarks/accuracy_complaints.py --answers $(ANSWERS)
 	$(BIN)/python benchmarks/accuracy_banking77.py --mode frozen --train $(BANKING77)/train.jsonl --test $(BANKING77)/test.jsonl
