@@ -15,6 +15,8 @@ COMMAND = [sys.executable, "-c", "from potstill.cli import main; main()", "run",
 
 def start(folder, *, limit_bytes=None):
     def limit():
+        # A shell that runs the tests in the background has SIGINT ignored, and so would we.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if limit_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 

@@ -232,12 +232,22 @@ with (
 """
 
 
+def hear_ctrl_c() -> None:
+    # A shell that runs the tests in the background has SIGINT ignored, and so would they.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def asking(folder: Path, rows: int) -> Iterator[subprocess.Popen[str]]:
     """Another process that asks, killed at the end if it is not yet dead."""
     script = SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(folder), rows=rows)
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509
+    ) as process:
         try:
             yield process
         finally:
