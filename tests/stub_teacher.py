@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from potstill.teacher.request import AttemptError, Reply, Request, Rung
+from potstill.spec.teacher import Price
+from potstill.teacher.engine import Engine
+from potstill.teacher.ledger import Ledger
+from potstill.teacher.request import AttemptError, Outcome, Reply, Request, Rung
 
 Move = Reply | Exception
 """What happens at one call: a reply, or an error that is raised."""
@@ -89,3 +95,28 @@ class StubTeacher:
     async def close(self) -> None:
         """Remember that it was closed."""
         self.closed = True
+
+
+PRICE = Price(input_usd_per_million=2000.0, output_usd_per_million=8000.0)
+COST_USD = (100 * 2000.0 + 10 * 8000.0) / 1e6
+SCHEMA = {
+    "type": "object",
+    "properties": {"label": {"type": "string", "enum": ["a", "b"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+
+
+@contextmanager
+def engine(path: Path, teacher: StubTeacher, **given: Any) -> Iterator[Engine]:
+    options = {"price": PRICE} | given
+    with Ledger.open(path) as ledger, Engine(teacher, ledger, **options) as made:
+        yield made
+
+
+def by_id(outcomes: Iterator[Outcome]) -> dict[str, Outcome]:
+    found: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        assert outcome.request.id not in found
+        found[outcome.request.id] = outcome
+    return found

@@ -9,7 +9,6 @@ from potstill.generate.grid import (
     Ideas,
     plan_borders,
     plan_grid,
-    rivals_from_confusions,
     rivals_from_features,
     vary,
 )
@@ -126,11 +125,6 @@ def test_multilabel_pairs_without_rows_are_those_that_are_near():
     cells = plan_grid(make_task(type="multilabel"), make_spec(target=60), IDEAS, seed=7)
     assert ("card", "loan") in {cell.target for cell in cells}
     assert all(cell.rival not in cell.labels for cell in cells)
-
-
-def test_rivals_from_confusions_are_ordered_by_number():
-    pairs = [("a", "b"), ("a", "c"), ("a", "c"), ("b", "b"), ("c", "a")]
-    assert rivals_from_confusions(pairs) == {"a": ("c", "b"), "c": ("a",)}
 
 
 def test_rivals_from_features_are_the_nearest():

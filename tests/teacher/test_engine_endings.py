@@ -13,46 +13,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from potstill.errors import StorageError, TeacherError
-from potstill.spec.teacher import Price
-from potstill.teacher.engine import Engine
 from potstill.teacher.ledger import Ledger
 from potstill.teacher.progress import Spending
 from potstill.teacher.request import Outcome, Reply, Request, Rung
-from stub_teacher import StubTeacher, error, question, reply
-
-PRICE = Price(input_usd_per_million=2000.0, output_usd_per_million=8000.0)
-COST_USD = (100 * 2000.0 + 10 * 8000.0) / 1e6
-SCHEMA = {
-    "type": "object",
-    "properties": {"label": {"type": "string", "enum": ["a", "b"]}},
-    "required": ["label"],
-    "additionalProperties": False,
-}
+from stub_teacher import COST_USD, StubTeacher, by_id, engine, error, question, reply
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite"
-
-
-@contextmanager
-def engine(path: Path, teacher: StubTeacher, **given: Any) -> Iterator[Engine]:
-    options = {"price": PRICE} | given
-    with Ledger.open(path) as ledger, Engine(teacher, ledger, **options) as made:
-        yield made
-
-
-def by_id(outcomes: Iterator[Outcome]) -> dict[str, Outcome]:
-    found: dict[str, Outcome] = {}
-    for outcome in outcomes:
-        assert outcome.request.id not in found
-        found[outcome.request.id] = outcome
-    return found
 
 
 def test_an_error_in_the_requests_reaches_the_caller(path: Path) -> None:

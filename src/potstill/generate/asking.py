@@ -70,20 +70,33 @@ def ask_examples(
         BudgetReached: the next request could pass the cap; what was answered is in the ledger.
         TeacherError: the teacher cannot be asked, or the method needs an embedding.
     """
-    if (method.shortlist or fusion) and shown.index is None:
-        raise TeacherError(
-            "a shortlist needs an embedding, and there is none.",
-            hint="Set 'teacher.shortlist' to 0, or install an embedding model.",
-        )
-    if task.teacher is None:
-        raise TeacherError("the task names no teacher to ask.", hint="Add a 'teacher' section.")
-    questions = _Questions(task, task.teacher, method, shown, purpose, thinks=thinks)
+    if fusion and shown.index is None:
+        raise _no_embedding()
+    questions = _Questions.to(task, method, shown, purpose, thinks=thinks)
     for outcome in asker.ask(questions.of(examples)):
         pending = questions.waiting[outcome.request.id]
         pending.outcomes.append(outcome)
         if len(pending.outcomes) == method.votes:
             del questions.waiting[outcome.request.id]
             yield from _rows(pending, task, asker, fusion)
+
+
+def label_requests(
+    examples: Iterable[Example], *, task: Task, method: Method, shown: Shown, purpose: str
+) -> Iterator[Request]:
+    """What `ask_examples` would ask, for whoever counts it or sends it for its length alone.
+
+    Raises:
+        TeacherError: the method needs an embedding, or the task has no teacher.
+    """
+    return _Questions.to(task, method, shown, purpose, thinks=False).of(examples)
+
+
+def _no_embedding() -> TeacherError:
+    return TeacherError(
+        "a shortlist needs an embedding, and there is none.",
+        hint="Set 'teacher.shortlist' to 0, or install an embedding model.",
+    )
 
 
 @dataclass(slots=True)
@@ -117,6 +130,17 @@ class _Questions:
         self._thought = method.reasoning and not thinks
         self._system = system_turn(task, shown.prefix(method), thought=self._thought)
         self._teacher = teacher
+
+    @classmethod
+    def to(
+        cls, task: Task, method: Method, shown: Shown, purpose: str, *, thinks: bool
+    ) -> _Questions:
+        """Questions to the task's teacher."""
+        if method.shortlist and shown.index is None:
+            raise _no_embedding()
+        if task.teacher is None:
+            raise TeacherError("the task names no teacher to ask.", hint="Add a 'teacher' section.")
+        return cls(task, task.teacher, method, shown, purpose, thinks=thinks)
 
     def of(self, examples: Iterable[Example]) -> Iterator[Request]:
         """One request for each vote on each example."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
@@ -165,23 +165,6 @@ def vary(cells: Iterable[Cell], ideas: Ideas, *, seed: int) -> list[Cell]:
         known = [situation for situation in about if situation is not None]
         varied.append(replace(cell, persona=next(personas), situation="; and ".join(known) or None))
     return varied
-
-
-def rivals_from_confusions(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Each label's rivals, the most frequent mistake first.
-
-    Args:
-        pairs: (true label, label given instead), one for each mistake of a student or of a
-            teacher on development gold.
-    """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for truth, given in pairs:
-        if truth != given:
-            counts[truth][given] += 1
-    return {
-        truth: tuple(sorted(given, key=lambda label: (-given[label], label)))
-        for truth, given in counts.items()
-    }
 
 
 def rivals_from_features(

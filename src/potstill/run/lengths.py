@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 from potstill.data import Example
 from potstill.errors import TeacherError
-from potstill.generate.asking import ask_examples
+from potstill.generate.asking import label_requests
 from potstill.generate.method import Method
 from potstill.generate.retrieval import Shown
 from potstill.spec.task import Task
 from potstill.spec.teacher import TeacherSpec
-from potstill.teacher.request import Asker, Outcome, Provider, Request
+from potstill.teacher.request import Asker, Provider
 
 _SAMPLE_ROWS = 20
 _LABEL_TOKENS = (8.0, 14.0, 30.0)
@@ -66,42 +66,6 @@ def usual_method(teacher: TeacherSpec, shown: Shown) -> Method:
     )
 
 
-class _Notebook:
-    """An `Asker` that writes requests down and has none answered."""
-
-    def __init__(self) -> None:
-        self.requests: list[Request] = []
-
-    @property
-    def provider(self) -> Provider:
-        """Nobody is asked."""
-        raise NotImplementedError
-
-    def ask(self, requests: Iterable[Request]) -> Iterator[Outcome]:
-        """No outcome at all."""
-        self.requests.extend(requests)
-        return iter(())
-
-
-class _Witnessed:
-    """An `Asker` that passes everything on and keeps what came back."""
-
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
-        self.outcomes: list[Outcome] = []
-
-    @property
-    def provider(self) -> Provider:
-        """Who answers."""
-        return self._asker.provider
-
-    def ask(self, requests: Iterable[Request]) -> Iterator[Outcome]:
-        """Outcomes as they complete."""
-        for outcome in self._asker.ask(requests):
-            self.outcomes.append(outcome)
-            yield outcome
-
-
 def guessed_lengths(rows: Sequence[Example], task: Task, shown: Shown) -> Lengths:
     """Lengths by counting prompts of a few rows, and by rules of thumb for what comes back.
 
@@ -142,20 +106,19 @@ def measured_lengths(rows: Sequence[Example], asker: Asker, task: Task, shown: S
     """
     teacher = _teacher_of(task)
     method = usual_method(teacher, shown)
-    seen = _Witnessed(asker)
-    for _ in ask_examples(rows, seen, task=task, method=method, shown=shown, purpose="pilot"):
-        pass
-    replies = [outcome.reply for outcome in seen.outcomes if outcome.reply is not None]
+    requests = label_requests(rows, task=task, method=method, shown=shown, purpose="pilot")
+    outcomes = list(asker.ask(requests))
+    replies = [outcome.reply for outcome in outcomes if outcome.reply is not None]
     if not replies:
-        said = seen.outcomes[0].detail if seen.outcomes else "nothing was asked"
+        said = outcomes[0].detail if outcomes else "nothing was asked"
         raise TeacherError(f"the pilot brought no reply: {said}.")
-    attempts = sum(max(1, outcome.attempts) for outcome in seen.outcomes) / len(seen.outcomes)
+    attempts = sum(max(1, outcome.attempts) for outcome in outcomes) / len(outcomes)
     guess = guessed_lengths(rows, task, shown)
     prompt = _interval([r.prompt_tokens for r in replies], guess.prompt)
     cheaper = min(1.0, guess.prompt.low / (0.8 * guess.prompt.expected or 1.0))
     prompt = Range(prompt.low * cheaper, prompt.expected, prompt.high)
     completion = _interval([r.completion_tokens for r in replies], guess.completion)
-    seconds = _interval([outcome.seconds for outcome in seen.outcomes], guess.seconds)
+    seconds = _interval([outcome.seconds for outcome in outcomes], guess.seconds)
     at_once = _concurrency(teacher, asker.provider)
     return Lengths(
         prompt.times(attempts), completion.times(attempts), seconds.times(attempts / at_once)
@@ -171,12 +134,10 @@ def _prompt_tokens(rows: Sequence[Example], task: Task, shown: Shown) -> tuple[f
     bare = replace(usual, examples=0) if teacher.examples == "auto" else usual
     means: list[float] = []
     for method in (bare, usual):
-        notebook = _Notebook()
-        for _ in ask_examples(rows, notebook, task=task, method=method, shown=shown, purpose=""):
-            pass
+        requests = label_requests(rows, task=task, method=method, shown=shown, purpose="plan")
         counts = [
             sum(estimate_tokens(message["content"]) for message in request.messages)
-            for request in notebook.requests
+            for request in requests
         ]
         means.append(statistics.fmean(counts) if counts else 0.0)
     return means[0], means[1]

@@ -7,6 +7,7 @@ import threading
 import orjson
 
 from potstill.spec.teacher import Price
+from potstill.teacher.prices import most_tokens
 from potstill.teacher.request import Reply, Request
 
 _MILLION = 1_000_000
@@ -49,15 +50,11 @@ def most_of(request: Request, price: Price | None) -> float | None:
         return None
     sent = _HIDDEN_TOKENS
     for turn in request.messages:
-        sent += _TURN_TOKENS + _byte_count(turn["content"])
+        sent += _TURN_TOKENS + most_tokens(turn["content"])
     if request.schema is not None:
         sent += _FORM_TOKENS + 2 * len(orjson.dumps(request.schema))
     most = sent * max(price.input_usd_per_million, price.cached_usd_per_million or 0.0)
     return (most + request.max_tokens * price.output_usd_per_million) / _MILLION
-
-
-def _byte_count(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class Account:
