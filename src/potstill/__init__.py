@@ -7,6 +7,7 @@ The names below are the whole public surface; each is imported when it is first 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from potstill.spec.task import Task
 
 __version__ = "0.1.0"
+
+# onnxruntime from 1.29 on tells its maker, unasked, which graphs are run. Models and texts stay on
+# this machine; whoever wants to tell sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Example",

@@ -9,6 +9,7 @@
     ├── ExportError          an export whose answers differ from the trained weights
     ├── BudgetReached        money ran out before the work did; resumable (exit code 3)
     ├── MissingExtraError    an optional dependency that is not installed (also an ImportError)
+    ├── NodeError            a node of a workflow that failed (NodeTimeout: also a TimeoutError)
     └── StorageError         a disk that is full or may not be written (also an OSError)
 
 The command line prints ``str(error)`` and no traceback; anything outside this tree is a
@@ -76,6 +77,14 @@ class TrainingError(PotstillError):
 
 class ExportError(PotstillError):
     """An exported graph whose answers differ too often from the trained weights."""
+
+
+class NodeError(PotstillError, RuntimeError):
+    """A node of a workflow that failed, and whose policy is that the whole fails with it."""
+
+
+class NodeTimeout(NodeError, TimeoutError):
+    """A node of a workflow that did not answer within its time."""
 
 
 class StorageError(PotstillError, OSError):

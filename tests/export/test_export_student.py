@@ -18,9 +18,10 @@ from pydantic import TypeAdapter
 
 from potstill.data import Example
 from potstill.errors import ExportError, StorageError
-from potstill.export import Exported, export_student
+from potstill.export import Exported, certifying_rows, export_student
 from potstill.export.choose import Candidate, choose, disagreement
 from potstill.runtime import Model
+from potstill.spec.deferral import DeferSpec
 from potstill.spec.task import StudentSpec, Task
 
 OPTIONS = StudentSpec(max_disagreement=0.1)
@@ -150,6 +151,43 @@ def test_fp32_multilabel_mpnet_replaces_an_older_folder(
     assert isinstance(Model.load(folder).predict("w1 w2").target, tuple)
     assert {phase for phase, _, _ in seen} == {"parity", "export", "compare"}
     assert all(0 <= done <= total for _, done, total in seen)
+
+
+def test_deferral_is_certified_on_the_graph_that_ships_and_stands_in_the_folder(
+    make_student: Callable, dev: list[Example], tmp_path: Path
+) -> None:
+    student = make_student()
+    # Gold is what the student says, so that there is something to certify.
+    trained = export_student(student, name="x", dev=dev, options=OPTIONS, folder=tmp_path / "first")
+    assert trained.deferral is None
+    said = Model.load(trained.folder).predict([row.input for row in dev])
+    gold = [replace(row, target=one.target) for row, one in zip(dev, said, strict=True)]
+    unsure = sorted(range(len(dev)), key=lambda at: said[at].confidence or 0.0)[:20]
+    outside = [replace(dev[at], id=f"out-{at}", target="oos") for at in unsure]
+    spec = DeferSpec(max_error=0.3, confidence=0.8)
+    result = export_student(
+        student,
+        name="x",
+        dev=[*gold, *outside[:8]],
+        out_of_scope=outside[8:],
+        defer=spec,
+        options=OPTIONS,
+        task=TASK.model_copy(update={"data": TASK.data.model_copy(update={"out_of_scope": "oos"})}),
+        folder=tmp_path / "second",
+        seed=1,
+    )
+    model = Model.load(result.folder)
+    assert result.deferral == model.card["deferral"]
+    certificate = result.deferral["certificate"]
+    kept = certifying_rows([*gold, *outside[:8]], seed=1)
+    assert certificate["rows"] == len(kept)
+    given = model.predict([row.input for row in kept])
+    answered = [(p, r) for p, r in zip(given, kept, strict=True) if p.answer is not None]
+    assert certificate["answered"] == len(answered) > 0
+    assert certificate["wrong"] == sum(p.answer != r.target for p, r in answered)
+    assert result.calibration["rows"] + certificate["rows"] == len(gold) + sum(
+        row in kept for row in outside
+    )
 
 
 def test_a_graph_that_answers_otherwise_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -202,3 +203,21 @@ def test_loading_and_answering_needs_no_heavy_import(folder: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_told_to_the_maker_of_the_runtime() -> None:
+    script = "import os, potstill; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+
+    def said(variables: dict[str, str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=variables,
+        )
+        return done.stdout.strip()
+
+    assert said(environment) == "1"
+    assert said(environment | {"ORT_DISABLE_TELEMETRY": "0"}) == "0"

@@ -20,6 +20,8 @@ Target = str | tuple[str, ...]
 Split = Literal["train", "dev", "test"]
 SourceKind = Literal["person", "model", "dataset", "rule"]
 Contribution = Literal["prompt", "input", "target", "reasoning", "verdict"]
+Deferral = Literal["unsure", "out_of_scope", "failed"]
+"""Why there is no answer: too little confidence, an input that fits no label, a step that failed."""
 
 
 def text_of(value: Input) -> str:
@@ -130,26 +132,46 @@ class Prediction:
     """What a predictor answers for one input.
 
     Attributes:
-        target: the label or labels; None where there is no answer (abstained, not
-            recorded, or outside the taxonomy).
+        target: the label or labels that are most probable; None where there are none (not
+            recorded, or outside the taxonomy). What is deferred has a target all the same,
+            as a guess that helps whoever answers instead.
         confidence: calibrated probability that the target is right, 0 to 1; None where
             the predictor has no such notion (a recorded hard answer).
         scores: a probability for each label, in the order of the model's labels; empty
             where the predictor has none.
         truncated: whether the model read only the beginning of the input.
+        deferred: why the target must not be taken for an answer; None where it may.
+        out_of_scope: probability that the input fits none of the labels, 0 to 1; None where
+            the predictor has no such notion.
     """
 
     target: Target | None
     confidence: float | None = None
     scores: Mapping[str, float] | None = None
     truncated: bool = False
+    deferred: Deferral | None = None
+    out_of_scope: float | None = None
+
+    @property
+    def answer(self) -> Target | None:
+        """The target, unless it is deferred: what a caller may act on."""
+        return None if self.deferred else self.target
 
     def to_json(self) -> dict[str, Any]:
-        """``{"label" or "labels": …, "confidence": …, "scores": {…}}``."""
+        """``{"label" or "labels": …, "confidence": …, "scores": {…}}``.
+
+        A deferred prediction has null for its label, ``deferred`` with the reason, and the
+        target as ``guess``.
+        """
         key = "labels" if isinstance(self.target, tuple) else "label"
-        row: dict[str, Any] = {key: self.target}
+        row: dict[str, Any] = {key: self.answer}
+        if self.deferred is not None:
+            row["deferred"] = self.deferred
+            row["guess"] = self.target
         if self.confidence is not None:
             row["confidence"] = self.confidence
+        if self.out_of_scope is not None:
+            row["out_of_scope"] = self.out_of_scope
         if self.scores is not None:
             row["scores"] = dict(self.scores)
         if self.truncated:

@@ -4,6 +4,7 @@ Numpy is enough for everything but the TF-IDF baseline, which needs scikit-learn
 """
 
 from potstill.evaluate.baselines import MAJORITY, TFIDF, Majority, TfidfLogistic
+from potstill.evaluate.bill import Bill, Month, monthly_bill
 from potstill.evaluate.calibration import Bin, Calibration, CoveragePoint
 from potstill.evaluate.gates import GateResult, check_gates
 from potstill.evaluate.intervals import Interval
@@ -32,6 +33,7 @@ from potstill.evaluate.report import (
     TaskFacts,
     worst_mistakes,
 )
+from potstill.evaluate.selective import Selective, auroc
 from potstill.evaluate.teaching import (
     AuditionFacts,
     Planned,
@@ -58,6 +60,7 @@ __all__ = [
     "TFIDF",
     "USD_PER_CORE_HOUR",
     "AuditionFacts",
+    "Bill",
     "Bin",
     "Calibration",
     "ComparedRow",
@@ -74,9 +77,11 @@ __all__ = [
     "LineageShare",
     "Majority",
     "Mistake",
+    "Month",
     "Planned",
     "Report",
     "RoundFacts",
+    "Selective",
     "Span",
     "Spending",
     "SpendingStep",
@@ -89,6 +94,7 @@ __all__ = [
     "Verdict",
     "Way",
     "Yield",
+    "auroc",
     "check_gates",
     "choice_sentence",
     "compare",
@@ -98,6 +104,7 @@ __all__ = [
     "headline",
     "mcnemar_p",
     "measure_latency",
+    "monthly_bill",
     "rounds_sentence",
     "usd_per_million",
     "verdicts",

@@ -37,6 +37,7 @@ from potstill.evaluate.intervals import (
     share_interval,
 )
 from potstill.evaluate.record import Record
+from potstill.evaluate.selective import Selective, selective
 
 RESAMPLES = 2000
 """Bootstrap resamples where a caller does not say otherwise."""
@@ -106,6 +107,8 @@ class Evaluation(Record):
             answers included. Multilabel: errors alone, each missing label of a row paired
             with each label added to it.
         warnings: sentences that a reader must see beside the figures.
+        selective: what it defers, and how right it is on the rest; None where it answers
+            everything. The figures above take a deferred target for an answer.
     """
 
     name: str
@@ -119,6 +122,7 @@ class Evaluation(Record):
     coverage: tuple[CoveragePoint, ...]
     confusion: tuple[Confusion, ...]
     warnings: tuple[str, ...]
+    selective: Selective | None = None
 
     @property
     def primary(self) -> str:
@@ -171,6 +175,7 @@ def evaluate(
     seed: int = 0,
     resamples: int = RESAMPLES,
     name: str = "",
+    outside: Sequence[Prediction] = (),
 ) -> Evaluation:
     """Judge predictions against gold, every figure with a bootstrap interval.
 
@@ -182,6 +187,7 @@ def evaluate(
         seed: of the bootstrap.
         resamples: number of bootstrap resamples.
         name: the predictor, for tables.
+        outside: predictions of rows that fit none of the labels; they count in `selective`.
 
     Raises:
         DataError: no rows, unequal lengths, or gold that does not fit the labels.
@@ -220,6 +226,9 @@ def evaluate(
         coverage=coverage_curve(thresholds, covered, many_covered, coded.n),
         confusion=_confusion(coded, multilabel=multilabel),
         warnings=_warnings(coded),
+        selective=selective(predictions, gold, outside, resamples=resamples, seed=seed)
+        if outside or any(given.deferred for given in predictions)
+        else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from potstill.data import Example, Prediction, Split, Target
 from potstill.data.example import SourceKind
 from potstill.errors import DataError
+from potstill.evaluate.bill import Bill, monthly_bill
 from potstill.evaluate.gates import GateResult, check_gates
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.latency import USD_PER_CORE_HOUR, Latency
@@ -223,6 +224,27 @@ class Report(Record):
         """The report's own warnings, after those of the student's evaluation."""
         return tuple(dict.fromkeys(self.student.evaluation.warnings + self.warnings))
 
+    @property
+    def priced_teacher(self) -> Entry | None:
+        """The first teacher whose price is known: a committee has none, its members do."""
+        priced = (e for e in self.entries if e.role == "teacher" and e.usd_per_million)
+        return next(priced, None)
+
+    @property
+    def bill(self) -> Bill | None:
+        """What a month of answers costs; None where the student was not timed."""
+        latency, chosen = self.student.latency, self.student.evaluation.selective
+        if latency is None or not latency.measured:
+            return None
+        teacher = self.priced_teacher
+        return monthly_bill(
+            latency.mean_ms if latency.mean_ms is not None else latency.p50_ms,
+            usd_per_core_hour=self.usd_per_core_hour,
+            teacher=teacher.name if teacher is not None else None,
+            teacher_usd_per_million=teacher.usd_per_million if teacher is not None else None,
+            deferred=1.0 - chosen.coverage.value if chosen is not None else 0.0,
+        )
+
     def comparison_with(self, name: str) -> Comparison | None:
         """The paired test of the student against the predictor of that name."""
         found = (one for one in self.comparisons if one.names == (self.student.name, name))
@@ -237,6 +259,7 @@ class Report(Record):
         student, teacher = self.student, self.teacher
         metrics = student.evaluation.metrics
         judged = student.evaluation.calibration
+        chosen = student.evaluation.selective
         gap = None
         if teacher is not None:
             paired = self.comparison_with(teacher.name)
@@ -249,6 +272,8 @@ class Report(Record):
             "micro_f1": metrics["micro_f1"].value,
             "teacher_gap": gap,
             "ece": judged.ece.value if judged is not None else None,
+            "coverage": chosen.coverage.value if chosen is not None else None,
+            "answered_error": chosen.error.value if chosen is not None else None,
             "latency_p95_ms": student.latency.p95_ms if student.latency is not None else None,
             "usd_per_million": student.usd_per_million,
         }
@@ -258,9 +283,10 @@ class Report(Record):
         return replace(self, gates=tuple(check_gates(accept, self.figures())))
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary for `report.json`; rows of comparisons are left out."""
+        """A dictionary for `report.json`; rows of comparisons are left out, the bill is added."""
         lean = replace(self, comparisons=tuple(one.without_rows() for one in self.comparisons))
-        return {"format": FORMAT, **super(Report, lean).to_json()}
+        bill = self.bill.to_json() if self.bill is not None else None
+        return {"format": FORMAT, **super(Report, lean).to_json(), "bill": bill}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Self:
@@ -271,6 +297,7 @@ class Report(Record):
         """
         known = dict(row)
         version = known.pop("format", None)
+        known.pop("bill", None)  # made from the other figures
         if version != FORMAT:
             raise DataError(
                 f"this is a report of format {version}; format {FORMAT} is understood",

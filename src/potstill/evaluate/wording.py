@@ -7,6 +7,7 @@ from typing import Literal
 
 from potstill.data import Target
 from potstill.evaluate.baselines import TFIDF
+from potstill.evaluate.bill import HOURS_PER_MONTH, Bill
 from potstill.evaluate.figures import (
     MINUS,
     Numbers,
@@ -28,6 +29,8 @@ _FIGURE_NAMES = {
     **METRIC_NAMES,
     "teacher_gap": "Gap to the teacher",
     "ece": "Expected calibration error",
+    "coverage": "Share of the rows that is answered",
+    "answered_error": "Error among the answers",
     "latency_p95_ms": "Latency, 95th percentile",
     "usd_per_million": "Price of a million answers",
 }
@@ -102,8 +105,10 @@ def verdicts(report: Report) -> list[Verdict]:
         _faithful(report, numbers),
         _calibrated(report, numbers),
         _confident(report, numbers),
+        _deferring(report),
         _speed(report),
         _price(report),
+        _bill(report),
         _taught(report),
     ):
         if finding is not None:
@@ -196,6 +201,30 @@ def _confident(report: Report, numbers: Numbers) -> Verdict | None:
     return Verdict("Coverage", text)
 
 
+def _deferring(report: Report) -> Verdict | None:
+    found = report.student.evaluation.selective
+    if found is None:
+        return None
+    numbers = Numbers(found.n)
+    if not found.answered:
+        return Verdict("Deferral", f"It answers none of {found.n:,} rows.", "bad")
+    text = (
+        f"It answers {numbers.interval(found.coverage)} of {found.n:,} rows and leaves the rest to "
+        f"others; of its answers {numbers.interval(found.error)} are wrong."
+    )
+    if found.outside_deferred is not None:
+        text += (
+            f" Of {found.outside:,} rows that fit no label it leaves "
+            f"{numbers.interval(found.outside_deferred)}"
+        )
+        text += (
+            f"; its score tells them from the others with an AUROC of {found.auroc}."
+            if found.auroc is not None
+            else "."
+        )
+    return Verdict("Deferral", text)
+
+
 def _speed(report: Report) -> Verdict | None:
     student = report.student.latency
     # A committee has no time of its own; its first member that has one stands for it.
@@ -217,10 +246,7 @@ def _price(report: Report) -> Verdict | None:
     mine = report.student.usd_per_million
     if mine is None:
         return None
-    priced = (
-        entry for entry in report.entries if entry.role == "teacher" and entry.usd_per_million
-    )
-    teacher = next(priced, None)
+    teacher = report.priced_teacher
     theirs = teacher.usd_per_million if teacher is not None else None
     text = (
         f"A million answers cost USD {dollars(mine)}, on a core at "
@@ -234,6 +260,42 @@ def _price(report: Report) -> Verdict | None:
     return Verdict(
         "Price", f"{text}, against USD {dollars(theirs)} for {teacher.name}: no cheaper.", "bad"
     )
+
+
+def _bill(report: Report) -> Verdict | None:
+    """What a month of the largest number of requests costs."""
+    bill = report.bill
+    if bill is None:
+        return None
+    last = bill.months[-1]
+    text = (
+        f"{last.requests // 1_000_000} million answers a month take {_cores(last.cores)} and cost "
+        f"USD {dollars(last.usd)}"
+    )
+    if last.teacher_usd is None:
+        return Verdict("Monthly bill", f"{text}.")
+    text += f", against USD {dollars(last.teacher_usd)} for {bill.teacher}"
+    if last.deferred_usd is not None:
+        text += (
+            f"; if that teacher answered the {bill.deferred:.1%} that the student leaves to others, "
+            f"USD {dollars(last.deferred_usd)} would come on top"
+        )
+    cheaper = last.usd + (last.deferred_usd or 0.0) < last.teacher_usd
+    return Verdict("Monthly bill", f"{text}.", "good" if cheaper else "bad")
+
+
+def bill_note(bill: Bill) -> str:
+    """What a monthly bill rests on."""
+    return (
+        f"One core gives {bill.answers_per_second:,.0f} answers a second ({milliseconds(bill.ms)} ms "
+        f"each, on average). Whole cores are paid for all {HOURS_PER_MONTH:.0f} hours of a month at "
+        f"USD {exact_dollars(bill.usd_per_core_hour)} an hour and planned to be busy "
+        f"{bill.busy:.0%} of them, which leaves room for peaks and for HTTP."
+    )
+
+
+def _cores(count: int) -> str:
+    return "one core" if count == 1 else f"{count:,} cores"
 
 
 def _taught(report: Report) -> Verdict | None:

@@ -19,12 +19,13 @@ _MOST_PROBES = 8
 def describe_task(task: Task | None) -> dict[str, Any]:
     """What a person who meets the model later needs to know of the task."""
     if task is None:
-        return {"description": "", "rules": [], "labels": {}, "columns": None}
+        return {"description": "", "rules": [], "labels": {}, "columns": None, "out_of_scope": None}
     return {
         "description": task.description,
         "rules": list(task.rules),
         "labels": dict(task.labels),
         "columns": task.data.columns.model_dump(),
+        "out_of_scope": task.data.out_of_scope,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potstill.data.example import Example
-from potstill.errors import ExportError, MissingExtraError
-from potstill.export.calibrate import calibrate
+from potstill.errors import ExportError
 from potstill.export.candidates import make_candidates
 from potstill.export.choose import Candidate, choose, disagreement, time_all
+from potstill.export.deferral import Answered, settle
 from potstill.export.describe import describe_task, make_probes, versions
+from potstill.export.logits import graph_logits, trained_logits
 from potstill.export.pack import write_folder
 from potstill.runtime.decision import Decision
 from potstill.runtime.reading import Reader
+from potstill.runtime.reference import Reference
+from potstill.spec.deferral import DeferSpec
 from potstill.spec.task import StudentSpec, Task
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ Progress = Callable[[str, int, int], None]
 
 _MOST_ROWS = 2000
 """Rows that are compared; enough to tell 2 % from 3 %."""
+
+_MOST_CERTIFYING = 10_000
+"""Development rows that a deferral is fitted and certified on; more hardly lower its bound."""
 
 
 class ExportableStudent(Protocol):
@@ -79,6 +86,8 @@ class Exported:
             weights, and the largest difference of a probability; ``candidates`` has the share
             for each graph that was tried.
         calibration: temperature, thresholds, rows and the likelihood before and after.
+        deferral: from which confidence it answers, how it tells what is out of scope, and the
+            certificate with its statement; None where it answers everything.
         timings: for each candidate, milliseconds a text on one thread: mean over development
             texts, and at 16, 64 and 256 tokens.
     """
@@ -89,6 +98,7 @@ class Exported:
     megabytes: float
     parity: dict[str, Any]
     calibration: dict[str, Any]
+    deferral: dict[str, Any] | None
     timings: dict[str, dict[str, float]]
 
 
@@ -98,6 +108,8 @@ def export_student(
     name: str,
     dev: Sequence[Example],
     more: Sequence[Example] = (),
+    out_of_scope: Sequence[Example] = (),
+    defer: DeferSpec | None = None,
     options: StudentSpec,
     folder: Path,
     task: Task | None = None,
@@ -111,14 +123,20 @@ def export_student(
         student: the trained weights, with their tokenizer and labels.
         name: the model's name, usually the task's.
         dev: development rows: their texts decide parity and precision, their targets the
-            calibration. Never test rows.
+            calibration; rows with the task's label for what is out of scope count as errors
+            wherever they are answered. Never test rows.
         more: further rows, of training for instance, whose texts stand beside those of a small
             `dev` in the parity check: fifty rows cannot tell 1 % from 3 %.
+        out_of_scope: further rows that fit no label, of training for instance: the model learns
+            from them how such rows look.
+        defer: how many of the answers may be wrong at most; what is less sure is deferred. The
+            student must not have been chosen by `certifying_rows` of `dev`.
         options: ``precision`` and ``max_disagreement`` are read.
         folder: where the model goes; an older one there is replaced once the new is whole.
         task: its description and rules are copied into ``model.json``.
         lineage: the content of ``lineage.json``.
-        seed: which development rows stand for all of them where there are over 2,000.
+        seed: which development rows stand for all of them where there are over 2,000, and which
+            of them certify.
         progress: called with (phase, done, total).
 
     Raises:
@@ -133,7 +151,7 @@ def export_student(
             "like the trained weights.",
             hint="Give it some rows: 'data.dev_fraction' sets them aside.",
         )
-    _check_targets(dev, student.labels)
+    _check_targets(dev, (*student.labels, *_name_outside(task)))
     import onnxruntime
 
     rows = _sample(dev, seed, _MOST_ROWS)
@@ -142,7 +160,7 @@ def export_student(
     reader = Reader(tokenizer)
     texts = [*rows, *_sample(more, seed, _MOST_ROWS - len(rows))]
     ids = [reader.read(example.input)[0] for example in texts]
-    trained = _trained_logits(student, ids, tick)
+    trained = trained_logits(student.module, ids, labels=len(student.labels), tick=tick)
     candidates = make_candidates(student.module, ids, precision=options.precision, tick=tick)
     if not candidates:
         raise ExportError(
@@ -150,9 +168,17 @@ def export_student(
             hint="Set 'student.precision: auto' or 'fp32'.",
         )
     chosen = _compare(candidates, student, ids, trained, options, tick)
-    decision, calibration = calibrate(
-        Decision(tuple(student.labels), student.multilabel), chosen.logits[: len(rows)], rows
+    answer = partial(graph_logits, chosen, reader)
+    rest = _sample(_without(dev, rows), seed, _MOST_CERTIFYING - len(rows)) if defer else []
+    answered = Answered([*rows, *rest], np.concatenate([chosen.logits[: len(rows)], answer(rest)]))
+    settled = settle(
+        Decision(tuple(student.labels), student.multilabel),
+        answered,
+        more_outside=answer(_sample(out_of_scope, seed, _MOST_ROWS)),
+        defer=defer,
+        seed=seed,
     )
+    decision = settled.decision
     parity = {
         "rows": len(texts),
         "development_rows": len(rows),
@@ -163,12 +189,12 @@ def export_student(
     }
     timings = {one.name: one.timings_ms for one in candidates}
     engine = f"onnxruntime {onnxruntime.__version__}, CPU"
-    document = {
+    document: dict[str, Any] = {
         "name": name,
         **decision.to_json(),
         "task": describe_task(task),
         "max_tokens": reader.max_tokens,
-        "calibration": calibration,
+        "calibration": settled.calibration,
         "base": dict(student.base),
         "export": {
             "precision": chosen.precision,
@@ -181,6 +207,10 @@ def export_student(
         },
         "probes": make_probes(decision, chosen.session, reader, task),
     }
+    if settled.deferral is not None:
+        document["deferral"] = settled.deferral
+    predictions = [decision.answer(logits) for logits in answered.logits]
+    document["reference"] = Reference.of(predictions, answered.rows, decision.labels).to_json()
     megabytes = write_folder(
         folder,
         document=document,
@@ -188,7 +218,16 @@ def export_student(
         tokenizer=tokenizer.to_str(),
         lineage=lineage or {},
     )
-    return Exported(folder, chosen.precision, engine, megabytes, parity, calibration, timings)
+    return Exported(
+        folder,
+        chosen.precision,
+        engine,
+        megabytes,
+        parity,
+        settled.calibration,
+        settled.deferral,
+        timings,
+    )
 
 
 def _silent(phase: str, done: int, total: int) -> None:
@@ -207,6 +246,18 @@ def _check_targets(dev: Sequence[Example], labels: tuple[str, ...]) -> None:
             )
 
 
+def _name_outside(task: Task | None) -> tuple[str, ...]:
+    """The label of rows that fit no label, where the task has one."""
+    if task is None or task.data.out_of_scope is None:
+        return ()
+    return (task.data.out_of_scope,)
+
+
+def _without(rows: Sequence[Example], taken: Sequence[Example]) -> list[Example]:
+    gone = {id(row) for row in taken}
+    return [row for row in rows if id(row) not in gone]
+
+
 def _sample(rows: Sequence[Example], seed: int, most: int) -> list[Example]:
     if len(rows) <= most:
         return list(rows)
@@ -222,32 +273,6 @@ def _tokenizer(student: ExportableStudent) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length=student.max_tokens)
     return tokenizer
-
-
-def _trained_logits(
-    student: ExportableStudent, ids: Sequence[list[int]], tick: Progress
-) -> NDArray[np.float32]:
-    """Logits (row, label) of the torch module, in padded batches of similar length."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "train") from error
-
-    order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
-    logits = np.empty((len(ids), len(student.labels)), dtype=np.float32)
-    student.module.eval()
-    with torch.inference_mode():
-        for begin in range(0, len(order), 32):
-            batch = order[begin : begin + 32]
-            width = max(len(ids[at]) for at in batch)
-            tokens = torch.zeros((len(batch), width), dtype=torch.int64)
-            mask = torch.zeros_like(tokens)
-            for row, at in enumerate(batch):
-                tokens[row, : len(ids[at])] = torch.tensor(ids[at])
-                mask[row, : len(ids[at])] = 1
-            logits[batch] = student.module(tokens, mask).numpy()
-            tick("parity", begin + len(batch), len(order))
-    return logits
 
 
 def _compare(

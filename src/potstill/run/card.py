@@ -99,10 +99,10 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         "Each row's sources are in `lineage.json`.",
         "",
         *_taught(report),
+        *_deferral(report, model),
         "## Limits",
         "",
-        f"- It knows its {len(report.task.labels)} labels and forces every text into "
-        + ("some or none of them." if report.task.type == "multilabel" else "one of them."),
+        *_forced(report, model),
         f"- It reads the first {model.get('max_tokens', '?')} tokens of a text and says `truncated` "
         "where there were more.",
         "- Its confidence was calibrated on development rows like those of its training; on other "
@@ -115,6 +115,38 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         *(["None were set."] if not report.gates else []),
     ]
     return lines
+
+
+def _deferral(report: Report, model: Mapping[str, Any]) -> list[str]:
+    """When it does not answer, and what is promised of its answers."""
+    facts = model.get("deferral")
+    if facts is None:
+        return []
+    certificate = facts.get("certificate")
+    lines = ["## When it does not answer", ""]
+    if certificate is not None:
+        lines += [certificate["statement"], ""]
+    lines += [facts["scope_statement"], ""]
+    found = report.student.evaluation.selective
+    if found is not None and found.answered:
+        lines += [
+            f"On the {found.n} test rows it answered {found.coverage.value:.1%} "
+            f"({found.coverage.low:.1%} to {found.coverage.high:.1%}); "
+            f"{found.error.value:.1%} of these answers ({found.error.low:.1%} to "
+            f"{found.error.high:.1%}) were wrong.",
+            "",
+        ]
+    return lines
+
+
+def _forced(report: Report, model: Mapping[str, Any]) -> list[str]:
+    if (model.get("deferral") or {}).get("scope") is not None:
+        return []
+    one = "some or none of them" if report.task.type == "multilabel" else "one of them"
+    return [
+        f"- It knows its {len(report.task.labels)} labels and takes every text for {one}: it was "
+        "not taught how a text looks that fits none."
+    ]
 
 
 def _taught(report: Report) -> list[str]:

@@ -37,6 +37,7 @@ class Evidence:
         dev: rows with a person's label, for development; may be empty.
         test: rows with a person's label, frozen.
         unlabeled: rows for the teacher.
+        outside: rows of any split that a person found to fit none of the labels.
         rejected: rows set aside, with their causes.
     """
 
@@ -44,6 +45,7 @@ class Evidence:
     dev: list[Example]
     test: list[Example]
     unlabeled: list[Example]
+    outside: list[Example]
     rejected: list[Rejection]
 
 
@@ -54,6 +56,8 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
         DataError: a file cannot be read, or no test row remains.
     """
     task = loaded.task
+    outside = task.data.out_of_scope
+    known = task.label_names if outside is None else (*task.label_names, outside)
     rejected: list[Rejection] = []
 
     def gold_rows(value: str | list[str] | None) -> list[Example]:
@@ -68,15 +72,16 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
             grouped=True,
             terms=task.data.terms,
         )
-        kept, outside = check_labels(reading.examples, task.label_names)
-        rejected.extend([*reading.rejected, *outside])
+        kept, unknown = check_labels(reading.examples, known)
+        rejected.extend([*reading.rejected, *unknown])
         return kept
 
     gold = gold_rows(task.data.gold)
     test = [replace(example, split="test") for example in gold_rows(task.data.test)]
     divided = split_examples(gold, _gold_shares(task), task.seed)
+    divided += [replace(example, split="dev") for example in gold_rows(task.data.dev)]
     test += [example for example in divided if example.split == "test"]
-    if not test:
+    if not any(example.target != outside for example in test):
         raise DataError(
             "no row with a person's label is left for the test split.",
             where=str(loaded.path),
@@ -93,7 +98,10 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
     dev = without([e for e in divided if e.split == "dev"], test, "test")
     train = without([e for e in divided if e.split == "train"], [*test, *dev], "test or dev")
     silver = _not_answered(unlabeled.examples, train, rejected)
-    return Evidence(train, dev, test, without(silver, [*test, *dev], "test or dev"), rejected)
+    silver = without(silver, [*test, *dev], "test or dev")
+    inside = ([row for row in rows if row.target != outside] for rows in (train, dev, test))
+    strangers = [row for row in (*train, *dev, *test) if row.target == outside]
+    return Evidence(*inside, unlabeled=silver, outside=strangers, rejected=rejected)
 
 
 def _not_answered(

@@ -70,7 +70,13 @@ def judge(work: Stages) -> dict[str, Any]:
     def on_asked(predictions: Sequence[Prediction]) -> list[Prediction]:
         return [given for given, row in zip(predictions, test, strict=True) if row.id in asked]
 
-    def evaluated(predictor: Predictor, name: str, *, teacher: bool = False) -> Evaluation:
+    def evaluated(
+        predictor: Predictor,
+        name: str,
+        *,
+        teacher: bool = False,
+        outside: Sequence[Prediction] = (),
+    ) -> Evaluation:
         answered[name] = predictor.predict(inputs)
         return evaluate(
             on_asked(answered[name]) if teacher else answered[name],
@@ -79,18 +85,24 @@ def judge(work: Stages) -> dict[str, Any]:
             multilabel=task.multilabel,
             seed=task.seed,
             name=name,
+            outside=outside,
         )
 
-    def entry(role: Any, predictor: Predictor, name: str) -> Entry:
+    def entry(
+        role: Any, predictor: Predictor, name: str, outside: Sequence[Prediction] = ()
+    ) -> Entry:
         latency = _latency(predictor, inputs)
-        price = usd_per_million(latency.p50_ms)
         return Entry(
-            role=role, evaluation=evaluated(predictor, name), latency=latency, usd_per_million=price
+            role=role,
+            evaluation=evaluated(predictor, name, outside=outside),
+            latency=latency,
+            usd_per_million=usd_per_million(latency.p50_ms),
         )
 
     # Base models are named by folder where they are not names of ours. No two entries may
     # share a name: answers are paired by it.
-    student = entry("student", model, Path(task.student.base).name)
+    outside = model.predict([row.input for row in work.strangers("test")])
+    student = entry("student", model, Path(task.student.base).name, outside)
     teachers: list[Entry] = []
     warnings: list[str] = []
     if task.teacher is not None and asked:
@@ -133,6 +145,10 @@ def judge(work: Stages) -> dict[str, Any]:
             "The development rows carry a teacher's answers, not a person's: choice of student, "
             "parity and calibration rest on them."
         )
+
+    certificate = (model.card.get("deferral") or {}).get("certificate")
+    if certificate is not None and not certificate["holds"]:
+        warnings.append(certificate["statement"])
 
     def against(other: str, *, teacher: bool) -> Any:
         pair = [answered[student.name], answered[other]]

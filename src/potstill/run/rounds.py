@@ -144,7 +144,7 @@ class _State:
             work.student,
             (*load_saved(work.file("silver")), *written),
             (work.file("answers"), *sorted(work.dataset.glob("synthesis/*.jsonl"))),
-            tuple(load_saved(work.file("dev"))),
+            tuple(work.steering(load_saved(work.file("dev")))),
         )
 
     def score(self) -> float:

@@ -53,7 +53,9 @@ def lay_down_plan(work: Stages) -> None:
     train, dev, test, unlabeled = (
         load_saved(work.file(name)) for name in ("gold_train", "gold_dev", "test", "unlabeled")
     )
-    evidence = Evidence(train=train, dev=dev, test=test, unlabeled=unlabeled, rejected=[])
+    evidence = Evidence(
+        train=train, dev=dev, test=test, unlabeled=unlabeled, outside=[], rejected=[]
+    )
     write_json(path, estimate(work.task, evidence, work.teaching).to_json())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from potstill.data import Rejection
+from potstill.data import Example, Rejection
 from potstill.data.files import write_jsonl, writing
 from potstill.data.lineage import lineage_json
 from potstill.run import judge, live, rounds, spending
@@ -118,7 +118,7 @@ class Stages:
     def read(self) -> None:
         """Rows, checked and split."""
         data = self.task.data
-        named = (data.unlabeled, data.gold, data.test)
+        named = (data.unlabeled, data.gold, data.dev, data.test)
         files = [path for names in named for path in self.loaded.resolve_all(names)]
 
         def work() -> dict[str, Any]:
@@ -128,6 +128,7 @@ class Stages:
                 "gold_dev": evidence.dev,
                 "test": evidence.test,
                 "unlabeled": evidence.unlabeled,
+                "out_of_scope": evidence.outside,
             }
             for name, rows in parts.items():
                 save_examples(self.file(name), rows)
@@ -136,7 +137,7 @@ class Stages:
             listed = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
             return {"rows": counts, "rejected": len(evidence.rejected), "summary": listed}
 
-        names = ("gold_train", "gold_dev", "test", "unlabeled")
+        names = ("gold_train", "gold_dev", "test", "unlabeled", "out_of_scope")
         self.folder.stage(
             "read",
             work,
@@ -272,7 +273,7 @@ class Stages:
             (self.student / "student.json").unlink(missing_ok=True)
             trained = train_student(
                 load_saved(self.file("train")),
-                load_saved(self.file("dev")),
+                self.steering(load_saved(self.file("dev"))),
                 labels=self.task.label_names,
                 multilabel=self.task.multilabel,
                 options=self.task.student,
@@ -292,9 +293,31 @@ class Stages:
         self.folder.stage(
             "train",
             work,
-            reads={**self.slice("student", "seed"), "base": self.base()},
+            # What is certified may not steer; how much may be wrong does not change that.
+            reads={
+                **self.slice("student", "seed"),
+                "base": self.base(),
+                "certifies": self.task.defer is not None,
+            },
             writes=[self.student / "student.json", self.student / "student.safetensors"],
         )
+
+    def steering(self, dev: Sequence[Example]) -> list[Example]:
+        """The development rows that a student may be chosen by: those that certify no deferral.
+
+        Where the task bounds no error these are all of them.
+        """
+        if self.task.defer is None:
+            return list(dev)
+        from potstill.export import certifying_rows
+
+        certifying = {row.id for row in certifying_rows(dev, seed=self.task.seed)}
+        # A handful of rows certifies nothing, and all of them may steer.
+        return [row for row in dev if row.id not in certifying] or list(dev)
+
+    def strangers(self, split: str) -> list[Example]:
+        """Rows of a split that a person found to fit none of the labels."""
+        return [row for row in load_saved(self.file("out_of_scope")) if row.split == split]
 
     def rounds(self) -> None:
         """Rounds: rows on which student and teacher differ are asked again."""
@@ -311,8 +334,10 @@ class Stages:
             exported = export_student(
                 load_student(self.final_student),
                 name=self.task.name,
-                dev=load_saved(self.taught("dev")),
+                dev=[*load_saved(self.taught("dev")), *self.strangers("dev")],
                 more=train,
+                out_of_scope=self.strangers("train"),
+                defer=self.task.defer,
                 options=self.task.student,
                 folder=self.model,
                 task=self.task,
@@ -331,7 +356,8 @@ class Stages:
             }
 
         files = ("model.json", "model.onnx", "tokenizer.json", "lineage.json")
-        self.folder.stage("export", work, reads={}, writes=[self.model / name for name in files])
+        reads = self.slice("defer")
+        self.folder.stage("export", work, reads=reads, writes=[self.model / name for name in files])
 
     def evaluate(self) -> None:
         """The judgement on the frozen test rows."""

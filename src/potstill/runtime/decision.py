@@ -1,4 +1,4 @@
-"""From logits to an answer: temperature, thresholds, confidence, and the label order."""
+"""From logits to an answer: temperature, thresholds, confidence, label order, and deferral."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potstill.data.example import Prediction, Target
+from potstill.runtime.deferral import DeferralPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Decision:
             exported graph.
         thresholds: for multilabel, the probability from which each label is answered, in
             label order; empty otherwise.
+        deferral: when the target is no answer; None answers everything.
     """
 
     labels: tuple[str, ...]
     multilabel: bool
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
+    deferral: DeferralPolicy | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Decision:
@@ -36,8 +39,8 @@ class Decision:
 
         Raises:
             KeyError: something is missing.
-            ValueError: a multilabel model without one threshold a label, or a temperature
-                that is not positive.
+            ValueError: a multilabel model without one threshold a label, a temperature that
+                is not positive, or a deferral that cannot be meant.
         """
         labels = tuple(document["labels"])
         multilabel = document["type"] == "multilabel"
@@ -47,15 +50,22 @@ class Decision:
             raise ValueError("the temperature is not positive")
         if len(thresholds) != (len(labels) if multilabel else 0):
             raise ValueError("thresholds and labels do not match")
-        return cls(labels, multilabel, temperature, thresholds)
+        deferral = document.get("deferral")
+        policy = None if deferral is None else DeferralPolicy.from_json(deferral)
+        if multilabel and policy is not None and policy.scope is not None:
+            raise ValueError("a multilabel model has no scope: no label at all is an answer")
+        return cls(labels, multilabel, temperature, thresholds, policy)
 
     def to_json(self) -> dict[str, Any]:
         """The part of ``model.json`` that `from_json` reads."""
-        return {
+        document: dict[str, Any] = {
             "type": "multilabel" if self.multilabel else "classification",
             "labels": list(self.labels),
             "decision": {"temperature": self.temperature, "thresholds": list(self.thresholds)},
         }
+        if self.deferral is not None:
+            document["deferral"] = self.deferral.to_json()
+        return document
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities: softmax over labels, for multilabel a sigmoid each.
@@ -75,24 +85,50 @@ class Decision:
         scaled /= scaled.sum(axis=-1, keepdims=True)
         return scaled
 
+    def energy(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The logarithm of the sum of the exponentials of the scaled logits.
+
+        High for what resembles the rows of the training, low for what resembles none of them.
+
+        Args:
+            logits: (..., label).
+
+        Returns:
+            energies (...).
+        """
+        scaled = logits.astype(np.float64) / self.temperature
+        most = scaled.max(axis=-1)
+        return most + np.log(np.exp(scaled - most[..., None]).sum(axis=-1))
+
     def answer(self, logits: NDArray[np.float32], *, truncated: bool = False) -> Prediction:
         """The prediction for one input.
 
         For multilabel the confidence is the probability that every label is decided
-        rightly, as the product over labels: it takes the labels for independent.
+        rightly, as the product over labels: it takes the labels for independent. Where the
+        model knows its scope, the confidence counts that no label may be right.
 
         Args:
             logits: (label).
             truncated: whether the model read only the beginning of the input.
         """
         scores: list[float] = self.probabilities(logits).tolist()
-        target, confidence = self.decide(scores)
+        target, sure = self.decide(scores)
+        by_label = dict(zip(self.labels, scores, strict=True))
+        if self.deferral is None:
+            return Prediction(target, sure, by_label, truncated)
+        scope = self.deferral.scope
+        outside = None if scope is None else scope.outside(float(self.energy(logits)))
         return Prediction(
-            target, confidence, dict(zip(self.labels, scores, strict=True)), truncated
+            target,
+            sure * (1.0 - (outside or 0.0)),
+            by_label,
+            truncated,
+            self.deferral.reason(sure, outside or 0.0),
+            outside,
         )
 
     def decide(self, scores: list[float]) -> tuple[Target, float]:
-        """The target, and the probability that it is right, from a probability for each label."""
+        """The target, and how probably it is right if any is, from a probability for each label."""
         return self._several(scores) if self.multilabel else self._one(scores)
 
     def _one(self, scores: list[float]) -> tuple[Target, float]:

@@ -57,7 +57,7 @@ class Card:
 
     Attributes:
         name: the task's name.
-        decision: label order, temperature and thresholds.
+        decision: label order, temperature, thresholds and deferral.
         probes: inputs with recorded scores, for `Model.self_check`.
         document: everything, as it stands in the file.
     """
@@ -95,6 +95,15 @@ def read_folder(folder: Path) -> Contents:
         graph=contents[GRAPH_FILE],
         tokenizer=contents[TOKENIZER_FILE],
     )
+
+
+def read_card(folder: Path) -> Card:
+    """What ``model.json`` says, checked by itself: the other files are not read.
+
+    Raises:
+        ModelError: not a model folder, another format version, or ``model.json`` is damaged.
+    """
+    return _card(_read_document(folder), folder / CARD_FILE)
 
 
 def seal(document: Mapping[str, Any]) -> bytes:

@@ -144,6 +144,14 @@ class Model:
         """
         return self._map(inputs, chunk=CHUNK)
 
+    def count_tokens(self, value: Input) -> int:
+        """Tokens that the model reads of an input, at most `max_tokens`.
+
+        Raises:
+            DataError: an input that is neither text nor named fields.
+        """
+        return len(self._reader.read(value)[0])
+
     def self_check(self) -> SelfCheck:
         """Answer the probes of ``model.json`` and compare with the answers recorded there."""
         difference, flips = 0.0, 0

@@ -1,4 +1,4 @@
-"""The JSON Schema of task files: for editors, and for the errors that name known keys."""
+"""The JSON Schemas of task and workflow files: for editors, and for errors that name known keys."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
+from potstill.spec.base import Spec
 from potstill.spec.task import Task
+from potstill.spec.workflow import WorkflowSpec
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    schema = Task.model_json_schema()
+def _schema(kind: type[Spec]) -> dict[str, Any]:
+    schema = kind.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Potstill task"
     return schema
 
 
@@ -24,37 +25,51 @@ def task_json_schema() -> dict[str, Any]:
     Editors that speak the YAML language server complete and check keys with it, when the
     first line of the file is ``# yaml-language-server: $schema=task.schema.json``.
     """
-    return deepcopy(_schema())
+    return {**deepcopy(_schema(Task)), "title": "Potstill task"}
 
 
-def described_keys(path: Sequence[str | int]) -> dict[str, str]:
-    """The keys known at a path of the task file, each with its description.
+def workflow_json_schema() -> dict[str, Any]:
+    """The JSON Schema of a workflow file; see `task_json_schema`."""
+    return {**deepcopy(_schema(WorkflowSpec)), "title": "Potstill workflow"}
+
+
+def described_keys(kind: type[Spec], path: Sequence[str | int]) -> dict[str, str]:
+    """The keys known at a path of a file, each with its description.
 
     Args:
-        path: as in ``("data", "columns")``; the empty path is the task itself.
+        kind: what the file holds: a task or a workflow.
+        path: as in ``("data", "columns")``; the empty path is the file itself.
     """
-    node = _schema()
+    schema = _schema(kind)
+    node = schema
     for step in path:
-        node = _child(node, step)
-    properties = _resolved(node).get("properties", {})
+        node = _child(schema, node, step)
+    properties = _resolved(schema, node).get("properties", {})
     return {
-        name: _resolved(entry, entry).get("description", "") for name, entry in properties.items()
+        name: _resolved(schema, entry, entry).get("description", "")
+        for name, entry in properties.items()
     }
 
 
-def _child(node: dict[str, Any], step: str | int) -> dict[str, Any]:
-    mapping = _resolved(node)
+def _child(schema: dict[str, Any], node: dict[str, Any], step: str | int) -> dict[str, Any]:
+    mapping = _resolved(schema, node)
     if isinstance(step, int):
         return mapping.get("items", {})
-    return mapping.get("properties", {}).get(step) or mapping.get("additionalProperties") or {}
+    if step in mapping.get("properties", {}):
+        return mapping["properties"][step]
+    # Keys of the user's own: any at all, or those that fit a pattern.
+    patterns = list(mapping.get("patternProperties", {}).values())
+    return mapping.get("additionalProperties") or (patterns[0] if patterns else {})
 
 
-def _resolved(node: dict[str, Any], keep: dict[str, Any] | None = None) -> dict[str, Any]:
+def _resolved(
+    schema: dict[str, Any], node: dict[str, Any], keep: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A node behind its references and optional wrappers; what it says itself goes first."""
     for choice in node.get("anyOf", node.get("allOf", ())):
         if "$ref" in choice:
-            return {**_resolved(choice), **(keep or {})}
+            return {**_resolved(schema, choice), **(keep or {})}
     if "$ref" in node:
-        target = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        target = schema["$defs"][node["$ref"].rpartition("/")[2]]
         return {**target, **(keep or {})}
     return node

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from potstill.spec.base import Fraction, Names, Spec
+from potstill.spec.deferral import DeferSpec
+from potstill.spec.serving import ServeSpec
 from potstill.spec.teacher import GenerateSpec, JudgeSpec, RoundsSpec, TeacherSpec
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
@@ -82,6 +84,10 @@ class DataSpec(Spec):
     """Rows with a person's label."""
     test: str | None = None
     """Rows with a person's label, frozen for the final judgement. With it, `gold` is for training and development alone."""
+    dev: str | None = None
+    """Rows with a person's label for choices and calibration. With it, no row of `gold` is used for them."""
+    out_of_scope: str | None = None
+    """The label of rows in `gold`, `dev` and `test` that fit none of the task's labels: never an answer, they teach the model to defer."""
     columns: Columns = Columns()
     """Which column holds what."""
     gold_split: GoldSplit | None = None
@@ -95,6 +101,8 @@ class DataSpec(Spec):
     def _has_rows(self) -> DataSpec:
         if self.gold is None and self.test is None:
             raise ValueError("without 'gold' or 'test' rows nothing can be verified")
+        if self.dev is not None and self.gold_split is not None and self.gold_split.dev:
+            raise ValueError("'gold_split' sets rows aside for 'dev', which has a file of its own")
         if self.test is None and self.gold_split is not None and self.gold_split.test == 0.0:
             raise ValueError("'gold_split' leaves no test rows, and there is no 'test' file")
         return self
@@ -141,7 +149,15 @@ class Gate(Spec):
 
 
 GateName = Literal[
-    "accuracy", "macro_f1", "micro_f1", "teacher_gap", "ece", "latency_p95_ms", "usd_per_million"
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "teacher_gap",
+    "ece",
+    "coverage",
+    "answered_error",
+    "latency_p95_ms",
+    "usd_per_million",
 ]
 
 
@@ -215,6 +231,10 @@ class Task(Spec):
     """Which sources may not reach training."""
     student: StudentSpec = StudentSpec()
     """Who learns."""
+    defer: DeferSpec | None = None
+    """When the model shall not answer; it answers everything unless given."""
+    serve: ServeSpec = ServeSpec()
+    """What a server keeps, and how it reads chat requests."""
     accept: dict[GateName, Gate] = {}
     """Acceptance gates; one that fails ends the run with exit code 1."""
     seed: int = 7
@@ -261,6 +281,14 @@ class Task(Spec):
         if self.data.unlabeled is None and self.data.gold is None and self.generate is None:
             raise ValueError(
                 "name 'data.unlabeled' or 'data.gold' rows, or let 'generate' write some"
+            )
+        if self.defer is not None and self.defer.fallback == "teacher" and not live:
+            raise ValueError("'defer.fallback: teacher' needs a live 'teacher'")
+        if self.data.out_of_scope in self.labels:
+            raise ValueError("'data.out_of_scope' is one of the task's labels")
+        if self.data.out_of_scope is not None and self.multilabel:
+            raise ValueError(
+                "'data.out_of_scope' is for one label an input; here no label at all says it"
             )
         if ("judge" in self.filter) != (self.judge is not None):
             raise ValueError("the 'judge' filter and the 'judge' section go together")
