@@ -1,0 +1,30 @@
+"""What Python users and the command line share: one function a verb.
+
+Nothing here prints; results are returned, mistakes are raised as `PotstillError`.
+"""
+
+from potstill.api.attributing import Attributed, attribute
+from potstill.api.judging import Question, compare, evaluate, read_question
+from potstill.api.loading import load
+from potstill.api.making import RUNS, CheckResult, check, plan, run
+from potstill.api.serving import serve
+from potstill.api.tracing import trace
+from potstill.api.watching import watch
+
+__all__ = [
+    "RUNS",
+    "Attributed",
+    "CheckResult",
+    "Question",
+    "attribute",
+    "check",
+    "compare",
+    "evaluate",
+    "load",
+    "plan",
+    "read_question",
+    "run",
+    "serve",
+    "trace",
+    "watch",
+]
