@@ -65,6 +65,20 @@ def test_an_attempt_that_a_crash_cut_off_is_lost_and_its_reservation_is_gone(pat
         assert again.totals().known_usd == 0.0
 
 
+def test_the_money_of_a_day_is_that_of_the_attempts_that_began_in_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.open(path) as ledger:
+        for began, usd in ((1000.0, 0.25), (2000.0, 0.125), (3000.0, None)):
+            monkeypatch.setattr("potstill.teacher.ledger.time.time", lambda at=began: at)
+            ledger.end(begin(ledger), "answered", reply=reply(), cost_usd=usd)
+        ledger.flush()
+        assert ledger.committed_usd() == 0.875
+        assert ledger.committed_usd(since=2000.0) == 0.625
+        assert ledger.committed_usd(since=2000.5) == 0.5
+        assert ledger.committed_usd(since=9000.0) == 0.0
+
+
 def test_totals_come_from_the_disk_and_tell_unknown_from_nothing(path: Path) -> None:
     with Ledger.open(path) as ledger:
         answer(ledger, begin(ledger, 0, "00" * 16), reply(), usd=0.25)

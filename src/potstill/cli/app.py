@@ -9,6 +9,7 @@ import typer
 from potstill import __version__
 from potstill.cli import build, use
 from potstill.cli.doctor import doctor
+from potstill.cli.serving import serve
 
 app = typer.Typer(
     name="potstill",
@@ -44,4 +45,5 @@ app.command()(use.predict)
 app.command()(use.evaluate)
 app.command()(use.compare)
 app.command()(use.trace)
+app.command()(serve)
 app.command()(doctor)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from potstill.cli import terminal
 from potstill.errors import EXIT_GATE, SpecError
 
+if TYPE_CHECKING:
+    from potstill.api import CheckResult
+    from potstill.workflow import Graph
+
 TaskFile = Annotated[Path, typer.Argument(help="Task file (YAML).", show_default=False)]
+SpecFile = Annotated[Path, typer.Argument(help="Task or workflow file (YAML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings only on stderr.")]
 Settings = Annotated[
@@ -59,14 +64,66 @@ def init(
     terminal.next_step(f"edit it, then: potstill check {path}")
 
 
-def check(path: TaskFile, settings: Settings = None, as_json: Json = False) -> None:
-    """Read a task file and its data, report what is wrong, and say what `run` would do.
+def check(path: SpecFile, settings: Settings = None, as_json: Json = False) -> None:
+    """Read a task and its data, or a workflow and its parts, and report what is wrong.
+
+    Of a task it says what `run` would do; a workflow it draws, as Mermaid.
 
     Example: potstill check examples/complaints/task.yaml
     """
     from potstill import api
 
     result = api.check(path, overrides=settings or ())
+    if isinstance(result, api.CheckResult):
+        _tell_task(path, result, as_json=as_json)
+    else:
+        _tell_workflow(path, result, as_json=as_json)
+
+
+def _tell_workflow(path: Path, graph: Graph, *, as_json: bool) -> None:
+    from potstill.workflow.mermaid import mermaid
+
+    drawn = mermaid(graph)
+    if as_json:
+        nodes = [
+            {
+                "node": node.name,
+                "kind": node.spec.part,
+                "output": str(node.kind),
+                "needs": sorted(node.needs),
+            }
+            for node in graph.nodes
+        ]
+        facts = {
+            "workflow": graph.loaded.workflow.name,
+            "version": graph.version,
+            "labels": list(graph.answer.labels),
+            "nodes": nodes,
+            "warnings": list(graph.warnings),
+            "mermaid": drawn,
+        }
+        terminal.print_json(facts)
+        return
+    terminal.print_table(
+        ["node", "is", "needs", "output"],
+        [
+            (
+                node.name,
+                node.spec.part,
+                ", ".join(sorted(node.needs)),
+                terminal.short(str(node.kind)),
+            )
+            for node in graph.nodes
+        ],
+        text_columns=4,
+    )
+    print(drawn)
+    for warning in graph.warnings:
+        terminal.warn(warning)
+    terminal.next_step(f"potstill evaluate {path} --data gold.jsonl")
+
+
+def _tell_task(path: Path, result: CheckResult, *, as_json: bool) -> None:
     if as_json:
         terminal.print_json(asdict(result))
         return

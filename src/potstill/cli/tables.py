@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from potstill.cli import terminal
 
 if TYPE_CHECKING:
-    from potstill.evaluate import Comparison
+    from potstill.api import Attributed
+    from potstill.evaluate import Comparison, Interval
     from potstill.run.planning import Plan, Range
 
 
@@ -28,6 +29,7 @@ def print_report(report: Mapping[str, Any], folder: Path) -> None:
         ],
         [_entry_row(entry, metric) for entry in entries],
     )
+    _print_bill(report.get("bill"))
     for gate in report["gates"]:
         bounds = [
             f"at {w} {gate[b]:g}"
@@ -56,6 +58,22 @@ def _teaching_line(teaching: Mapping[str, Any] | None) -> str | None:
         usd = planned["usd"]
         plan = f"${usd['expected']:,.2f} (${usd['low']:,.2f} to ${usd['high']:,.2f})"
     return f"teacher: {paid} for {spent['attempts']:,} calls; planned {plan}"
+
+
+def _print_bill(bill: Mapping[str, Any] | None) -> None:
+    """What a month of requests costs on rented cores, beside the teacher."""
+    if bill is None:
+        return
+    price = f"${bill['usd_per_core_hour']:g} a core-hour, {bill['busy']:.0%} busy"
+    header = [f"requests a month, {price}", "cores", "USD"]
+    if bill["teacher"] is not None:
+        header.append(f"{bill['teacher']}, USD")
+    terminal.print_table(header, [_month_row(month) for month in bill["months"]])
+
+
+def _month_row(month: Mapping[str, Any]) -> list[str]:
+    row = [f"{month['requests']:,}", f"{month['cores']:,}", f"{month['usd']:,.2f}"]
+    return row if month["teacher_usd"] is None else [*row, f"{month['teacher_usd']:,.2f}"]
 
 
 def _entry_row(entry: Mapping[str, Any], metric: str) -> list[str]:
@@ -134,3 +152,42 @@ def _times(span: Range) -> str:
 
 def _span(span: Range, shape: str) -> str:
     return " / ".join(shape.format(value) for value in (span.low, span.expected, span.high))
+
+
+def print_attribution(found: Attributed, figures: Mapping[str, Interval]) -> None:
+    """How good a workflow is as a whole, and each node's part in that."""
+    whole = found.attribution
+    figures = {"right, deferring rightly included": found.score, **figures}
+    terminal.print_table(
+        [f"{whole.rows:,} rows", "value", "95% interval"],
+        [(name, f"{v.value:.3f}", f"{v.low:.3f} to {v.high:.3f}") for name, v in figures.items()],
+    )
+    terminal.print_table(
+        [
+            "node",
+            "reached",
+            "own error",
+            "first fault",
+            "if perfect",
+            "gain, 95% interval",
+            "ms",
+            "USD",
+        ],
+        [
+            (
+                node.node,
+                f"{node.reached:,}",
+                "" if node.error is None else f"{node.error:.3f}",
+                f"{node.first_fault:,}",
+                f"{node.score_if_perfect:.3f}",
+                _signed(found.gains[node.node]),
+                f"{node.ms / node.reached:.2f}" if node.reached else "",
+                "unknown" if node.usd is None else f"{node.usd:,.2f}",
+            )
+            for node in whole.nodes
+        ],
+    )
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

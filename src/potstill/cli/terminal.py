@@ -58,6 +58,11 @@ def next_step(command: str) -> None:
     say(f"\nnext: {command}")
 
 
+def short(text: str, characters: int = 60) -> str:
+    """The beginning of a text that may be too long for a table."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
 def print_json(value: Any) -> None:
     """A result as one JSON document on stdout."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS

@@ -17,16 +17,22 @@ from potstill.errors import EXIT_GATE, DataError, SpecError
 if TYPE_CHECKING:
     from potstill.data import Input
     from potstill.data.reading import BrokenRow, Row
+    from potstill.evaluate import Evaluation, Interval
     from potstill.runtime import Model
     from potstill.spec.task import Columns
+    from potstill.workflow import Workflow
 
 ModelPath = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Model folder or run folder.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="Model folder, run folder or workflow file.", show_default=False
+    ),
 ]
 PredictorPath = Annotated[
     Path,
     typer.Argument(
-        help="Model folder, run folder or file of recorded answers.", show_default=False
+        help="Model folder, run folder, workflow file or file of recorded answers.",
+        show_default=False,
     ),
 ]
 Gold = Annotated[
@@ -59,12 +65,11 @@ def predict(
 
     Example: echo '{"text": "they refuse to remove the debt"}' | potstill predict MODEL -
     """
-    from potstill.api import model_folder
+    from potstill.api import load
     from potstill.data.files import json_line, writing
-    from potstill.runtime import Model
     from potstill.spec.task import Columns
 
-    loaded = Model.load(model_folder(model), workers=workers)
+    loaded = load(model, workers=workers)
     known = loaded.card["task"].get("columns")
     columns = Columns.model_validate({**(known or {}), **_columns(column)})
     faults = 0
@@ -109,7 +114,7 @@ def _tolerant_rows(data: str, kind: str, stack: ExitStack) -> Iterator[Row | Bro
 
 
 def _answers(
-    model: Model, rows: Iterator[Row | BrokenRow], columns: Columns
+    model: Model | Workflow, rows: Iterator[Row | BrokenRow], columns: Columns
 ) -> Iterator[dict[str, Any]]:
     """An answer for each row, in order and with its id; the model sees only rows with a text.
 
@@ -155,19 +160,55 @@ def _columns(
 
 def evaluate(
     predictor: PredictorPath,
-    data: Gold,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Rows with a person's label.", show_default=False)
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="What `serve --record` kept: look for drift.", show_default=False),
+    ] = None,
+    picks: Annotated[
+        Path | None,
+        typer.Option(help="With --against: write the rows worth a label here."),
+    ] = None,
+    most_picks: Annotated[int, typer.Option(min=1, help="Rows that --picks writes at most.")] = 100,
     column: InputColumns = None,
     label_column: TargetColumn = None,
     id_column: IdColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a model on rows with a person's label: scores with 95% intervals.
+    """Judge a model on rows with a person's label, or on what it met in production.
+
+    Scores have 95% intervals. Of a workflow it also says which node the errors, the time and the
+    money come from. With --against it needs no label: it tells what has drifted (exit code 1) and
+    estimates how right the model still is.
 
     Example: potstill evaluate examples/complaints/model --data examples/complaints/gold.jsonl
     """
+    if (data is None) == (against is None):
+        raise SpecError(
+            "name either --data or --against.", hint="--data holds labels, --against traffic."
+        )
+    if against is not None:
+        _watch(predictor, against, picks, most_picks, as_json=as_json)
+        return
+    assert data is not None
+    _judge(predictor, data, _columns(column, label_column, id_column), as_json=as_json)
+
+
+def _judge(predictor: Path, data: Path, columns: dict[str, Any], *, as_json: bool) -> None:
     from potstill import api
 
-    result = api.evaluate(predictor, data, columns=_columns(column, label_column, id_column))
+    if predictor.suffix.lower() in (".yaml", ".yml"):
+        attributed = api.attribute(predictor, data, columns=columns)
+        if as_json:
+            terminal.print_json(attributed.to_json())
+        else:
+            from potstill.cli.tables import print_attribution
+
+            print_attribution(attributed, _figures(attributed.evaluation))
+        return
+    result = api.evaluate(predictor, data, columns=columns)
     if as_json:
         terminal.print_json(result.to_json())
         return
@@ -175,10 +216,39 @@ def evaluate(
         [f"{result.n:,} rows", "value", "95% interval"],
         [
             (name, f"{value.value:.3f}", f"{value.low:.3f} to {value.high:.3f}")
-            for name, value in result.metrics.items()
+            for name, value in _figures(result).items()
         ],
     )
     terminal.next_step(f"potstill compare {predictor} OTHER --data {data}")
+
+
+def _watch(model: Path, against: Path, picks: Path | None, most: int, *, as_json: bool) -> None:
+    from potstill import api
+    from potstill.evaluate.watch_words import watch_words
+
+    found = api.watch(model, against, picks=picks, most=most)
+    if as_json:
+        terminal.print_json(found.to_json())
+    else:
+        for words in watch_words(found):
+            print(words)
+    if picks is not None:
+        terminal.next_step(f"label {picks}, or name it under 'data.unlabeled' and run the task")
+    if found.alarms:
+        raise typer.Exit(EXIT_GATE)
+
+
+def _figures(result: Evaluation) -> dict[str, Interval]:
+    """The metrics, and where something is deferred, what that does."""
+    figures = dict(result.metrics)
+    found = result.selective
+    if found is not None:
+        figures |= {"answered": found.coverage, "wrong among the answers": found.error}
+        if found.outside_deferred is not None:
+            figures["deferred of what fits no label"] = found.outside_deferred
+        if found.auroc is not None:
+            figures["AUROC of out of scope"] = found.auroc
+    return figures
 
 
 def compare(

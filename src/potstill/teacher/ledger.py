@@ -298,11 +298,15 @@ class Ledger:
             row = found.fetchone()
         return None if row is None else orjson.loads(row[0])
 
-    def committed_usd(self) -> float:
-        """Money that this ledger must count as gone: an unknown price at its upper bound."""
+    def committed_usd(self, *, since: float = 0.0) -> float:
+        """Money that this ledger must count as gone: an unknown price at its upper bound.
+
+        Args:
+            since: for attempts that began at this Unix time or later, in seconds.
+        """
         with self._reading() as connection:
-            total = "SELECT total(coalesce(cost_usd, reserved_usd)) FROM attempts"
-            return connection.execute(total).fetchone()[0]
+            total = "SELECT total(coalesce(cost_usd, reserved_usd)) FROM attempts WHERE began >= ?"
+            return connection.execute(total, (since,)).fetchone()[0]
 
     def totals(self, purpose: str | None = None) -> Totals:
         """Sums over the attempts that are on disk.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
@@ -161,6 +163,49 @@ class OpenAiTeacher:
                 return response.status, response.headers, await response.read()
         except (self._aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreached(error, timeout_s) from None
+
+    @asynccontextmanager
+    async def relay(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        idle_s: float,
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The response to somebody else's request, its content still to be read.
+
+        Args:
+            method: of HTTP.
+            path: below the endpoint's address.
+            data: the body, sent as it is.
+            headers: sent as they are, beside the endpoint's own key where there is one.
+            idle_s: seconds without a byte after which it is given up, however long the whole
+                takes.
+
+        Raises:
+            AttemptError: there is no response, or not all of it.
+        """
+        timeout = self._aiohttp.ClientTimeout(
+            total=None, sock_connect=min(idle_s, _LONGEST_CONNECT_S), sock_read=idle_s
+        )
+        try:
+            async with self._open_session().request(
+                method,
+                self._url(path),
+                # A stream, so that a large body does not hold up the event loop.
+                data=None if data is None else BytesIO(data),
+                headers=headers,
+                skip_auto_headers=("Content-Type", "User-Agent"),
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                if 300 <= response.status < 400:
+                    raise self._moved(response.status, response.headers)
+                yield response
+        except (self._aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreached(error, idle_s) from None
 
     def refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> AttemptError:
         """The error that a response other than a success means."""
