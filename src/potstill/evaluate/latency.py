@@ -32,6 +32,8 @@ class Latency(Record):
         p99_ms: 99% of the answers take at most this long.
         n: answers that were timed.
         measured: timed here; otherwise taken from the recorded answers of a teacher.
+        mean_ms: mean time of an answer: what a core's throughput rests on; None where a report
+            of an older version does not hold it.
     """
 
     p50_ms: float
@@ -39,6 +41,7 @@ class Latency(Record):
     p99_ms: float
     n: int
     measured: bool = True
+    mean_ms: float | None = None
 
     @classmethod
     def of_seconds(cls, seconds: Sequence[float], *, measured: bool = False) -> Latency:
@@ -53,8 +56,16 @@ class Latency(Record):
         """
         if not seconds:
             raise DataError("there is no time to summarise")
-        p50, p95, p99 = (1000.0 * np.quantile(np.asarray(seconds), (0.5, 0.95, 0.99))).tolist()
-        return cls(p50_ms=p50, p95_ms=p95, p99_ms=p99, n=len(seconds), measured=measured)
+        ms = 1000.0 * np.asarray(seconds)
+        p50, p95, p99 = np.quantile(ms, (0.5, 0.95, 0.99)).tolist()
+        return cls(
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            n=len(seconds),
+            measured=measured,
+            mean_ms=float(ms.mean()),
+        )
 
 
 def measure_latency(

@@ -17,6 +17,7 @@ from potstill.evaluate.teaching import (
 )
 from potstill.evaluate.wording import (
     METRIC_NAMES,
+    bill_note,
     bound,
     figure_name,
     headline,
@@ -39,6 +40,7 @@ def markdown(report: Report) -> str:
     if found:
         parts.append("\n".join(found))
     parts += _results(report, numbers)
+    parts += _bill(report)
     parts += _gates(report)
     parts += _labels(report, numbers)
     if report.teaching is not None:
@@ -91,6 +93,28 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
         header = ["", *names, "Won / lost / tied", "McNemar", "Finding"]
         parts.append(_table("Paired tests", header, compared))
     return parts
+
+
+def _bill(report: Report) -> list[str]:
+    bill = report.bill
+    if bill is None:
+        return []
+    defers = any(month.deferred_usd is not None for month in bill.months)
+    rows = (
+        [
+            f"{month.requests:,}",
+            f"{month.cores:,}",
+            dollars(month.usd),
+            *([dollars(month.deferred_usd or 0.0)] if defers else []),
+            dollars(month.teacher_usd) if month.teacher_usd is not None else _UNKNOWN,
+        ]
+        for month in bill.months
+    )
+    teacher = bill.teacher or "teacher"
+    answered = [f"{teacher} on what it defers, USD"] if defers else []
+    header = ["Requests a month", "Cores", f"{report.student.name}, USD", *answered]
+    header.append(f"{teacher} on everything, USD")
+    return [_table("Monthly bill", header, rows), bill_note(bill)]
 
 
 def _gates(report: Report) -> list[str]:
