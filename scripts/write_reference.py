@@ -1,4 +1,4 @@
-"""Write what is generated from the code: ``docs/task-file.md`` and ``docs/task.schema.json``.
+"""Write what is generated from the code: the references of the task and the workflow file.
 
 python scripts/write_reference.py           # write
 python scripts/write_reference.py --check   # exit 1 where a file is stale
@@ -11,21 +11,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from potstill.spec import task_json_schema, task_template
+from potstill.spec import task_json_schema, task_template, workflow_json_schema
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def references() -> dict[Path, str]:
     """The generated files and what they must hold."""
-    schema = task_json_schema()
+    task, workflow = task_json_schema(), workflow_json_schema()
     return {
-        DOCS / "task.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        DOCS / "task-file.md": page(schema),
+        DOCS / "task.schema.json": json.dumps(task, indent=2, ensure_ascii=False) + "\n",
+        DOCS / "task-file.md": task_page(task),
+        DOCS / "workflow.schema.json": json.dumps(workflow, indent=2, ensure_ascii=False) + "\n",
+        DOCS / "workflow-file.md": workflow_page(workflow),
     }
 
 
-def page(schema: dict[str, Any]) -> str:
+def workflow_page(schema: dict[str, Any]) -> str:
+    """The reference of the workflow file as Markdown."""
+    lines = [
+        "# The workflow file",
+        "",
+        "Every key; [workflows](workflows.md) says what one does with them. This page is generated",
+        "from the code by `scripts/write_reference.py`.",
+        "",
+    ]
+    return "\n".join([*lines, *sections("Workflow", schema)]).rstrip() + "\n"
+
+
+def task_page(schema: dict[str, Any]) -> str:
     """The reference of the task file as Markdown."""
     lines = [
         "# The task file",
@@ -37,12 +51,18 @@ def page(schema: dict[str, Any]) -> str:
         "This page is generated from the code by `scripts/write_reference.py`.",
         "",
     ]
-    lines += section("Task", schema, schema)
-    for name, part in schema["$defs"].items():
-        if "properties" in part:
-            lines += section(name, part, schema)
+    lines += sections("Task", schema)
     lines += ["## The file that `potstill init` writes", "", "```yaml"]
     return "\n".join([*lines, task_template("complaints").rstrip(), "```", ""])
+
+
+def sections(name: str, schema: dict[str, Any]) -> list[str]:
+    """The whole and its parts, a table each."""
+    lines = section(name, schema, schema)
+    for part_name, part in schema["$defs"].items():
+        if "properties" in part:
+            lines += section(part_name, part, schema)
+    return lines
 
 
 def section(name: str, part: dict[str, Any], schema: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from potstill.spec import load_task
+from potstill.spec import load_task, load_workflow
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -42,11 +42,12 @@ def test_the_task_of_the_readme_is_one(tmp_path):
     assert load_task(tmp_path / "task.yaml", check_files=False).task.name == "triage"
 
 
-def test_the_tasks_of_the_examples_load():
-    tasks = list(ROOT.glob("examples/*/*.yaml"))
-    assert tasks
-    for task in tasks:
-        load_task(task)
+def test_the_tasks_and_workflows_of_the_examples_load():
+    files = list(ROOT.glob("examples/*/*.yaml"))
+    workflows = [file for file in files if file.name == "workflow.yaml"]
+    assert len(files) > len(workflows) > 0
+    for file in files:
+        (load_workflow if file in workflows else load_task)(file)
 
 
 def test_generated_pages_are_fresh():
