@@ -14,7 +14,6 @@ from typing import Any
 
 import openai
 import uvicorn
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -183,9 +182,7 @@ def gateway(loaded: LoadedTask, folder: Path | None = None, **options: Any) -> I
     served: list[Served] = []
     chat = ChatGateway(loaded, folder, observe=served.append, **options)
 
-    app = FastAPI()
-    app.include_router(chat.router())
-    with serving(app) as url:
+    with serving(chat.router()) as url:
         yield Place(url, served)
 
 

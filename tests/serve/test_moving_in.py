@@ -72,12 +72,12 @@ def test_traffic_teaches_a_model_that_takes_its_place(
 
 def _ask(gateway: ChatGateway, texts: Any) -> dict[str, str]:
     import openai
-    from fastapi import FastAPI
 
-    app = FastAPI()
-    app.include_router(gateway.router())
     found: dict[str, str] = {}
-    with serving(app) as url, openai.OpenAI(base_url=f"{url}/v1", api_key="sk") as client:
+    with (
+        serving(gateway.router()) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="sk") as client,
+    ):
         for text in texts:
             reply = client.chat.completions.create(
                 model="big", messages=[{"role": "user", "content": f"Text: {text}"}]

@@ -16,7 +16,7 @@ from potstill.runtime.folder import read_card
 from potstill.spec.loading import LoadedTask, load_task, load_workflow
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    from starlette.routing import Router
 
     from potstill.runtime import Model
     from potstill.serve.contract import Fallback, Recorder
@@ -195,7 +195,7 @@ def _chat(
     record: Path | None,
     recorder: Recorder | None,
     prices: Path | None,
-) -> APIRouter:
+) -> Router:
     from potstill.serve.chat import chat_routes
 
     name = loaded.task.name

@@ -65,8 +65,9 @@ class Answerer:
         self.pool.admit()
         async with asyncio.timeout(_left_s(visit)):
             outcomes = await self.pool.answer(loaded.lane, values)
-        for outcome in outcomes:
-            self._meters.outcome(entry.name, outcome)
+        # Counted once the answer is on its way.
+        later = asyncio.get_running_loop().call_soon
+        later(self._count, entry.name, outcomes)
         predictions = [_prediction(outcome, entry) for outcome in outcomes]
         if not truncate:
             _refuse_truncated(predictions, loaded)
@@ -80,7 +81,7 @@ class Answerer:
         else:
             answers = [Answer(prediction, loaded.facts.kind) for prediction in predictions]
         for value, answer, prediction in zip(values, answers, predictions, strict=True):
-            self._book(visit, value, answer, prediction)
+            later(self._book, visit, visit.spent_ms, value, answer, prediction)
         return answers
 
     async def answer_each(
@@ -100,7 +101,7 @@ class Answerer:
                 answers.append(refusal)
                 continue
             answer = await self._settled(loaded, entry, value, prediction, visit.timeout_s)
-            self._book(visit, value, answer, prediction)
+            self._book(visit, visit.spent_ms, value, answer, prediction)
             answers.append(answer)
         return answers
 
@@ -119,14 +120,20 @@ class Answerer:
         except TimeoutError:
             return Answer(prediction, "nobody", "unavailable")
 
-    def _book(self, visit: Visit, value: Input, answer: Answer, guess: Prediction) -> None:
+    def _count(self, name: str, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._meters.outcome(name, outcome)
+
+    def _book(
+        self, visit: Visit, ms: float, value: Input, answer: Answer, guess: Prediction
+    ) -> None:
         served = Served(
             request=visit.id,
             model=visit.model,
             version=visit.version,
             value=value,
             answer=answer,
-            ms=visit.spent_ms,
+            ms=ms,
             own=None if answer.prediction is guess else guess,
         )
         self._meters.served(served, guess.deferred)

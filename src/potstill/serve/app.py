@@ -13,9 +13,7 @@ from potstill.serve.contract import Fallback, Recorder
 from potstill.serve.settings import Settings
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.routing import Router
 
     from potstill.serve.gate import Gate
     from potstill.serve.hall import Hall
@@ -32,7 +30,7 @@ class App:
         gate: its outermost layer.
     """
 
-    def __init__(self, inner: FastAPI, gate: Gate, hall: Hall) -> None:
+    def __init__(self, inner: Router, gate: Gate, hall: Hall) -> None:
         self.inner = inner
         self.gate = gate
         self.hall = hall
@@ -52,7 +50,7 @@ def build_app(
     *,
     fallbacks: Mapping[str, Fallback] | None = None,
     recorder: Recorder | None = None,
-    routes: Sequence[Callable[[Hall], APIRouter]] = (),
+    routes: Sequence[Callable[[Hall], Router]] = (),
 ) -> App:
     """The application over what is served.
 
@@ -64,25 +62,20 @@ def build_app(
         routes: make routers, of the server's parts, that come before its own.
 
     Raises:
-        MissingExtraError: fastapi or prometheus_client is not installed.
+        MissingExtraError: starlette or prometheus_client is not installed.
     """
     try:
-        from fastapi import FastAPI
+        from starlette.routing import Router
     except ImportError as error:
-        raise MissingExtraError("fastapi", "serve") from error
-    from starlette.exceptions import HTTPException
+        raise MissingExtraError("starlette", "serve") from error
 
     from potstill.serve.answering import Answerer
-    from potstill.serve.gate import ClientGone, Gate, refuse
+    from potstill.serve.gate import Gate
     from potstill.serve.hall import Hall
     from potstill.serve.layout import choose_workers
     from potstill.serve.metrics import Meters
     from potstill.serve.pool import Pool
-    from potstill.serve.refusal import Refusal
     from potstill.serve.routes import all_routes
-
-    async def refuse_request(request: Request, error: Exception) -> Response:
-        return refuse(request, error)
 
     workers = settings.workers or choose_workers(registry)
     pool = Pool(workers, objective_ms=settings.objective_ms, hang_s=2 * settings.deadline_s)
@@ -91,11 +84,14 @@ def build_app(
     hall = Hall(settings, registry, pool, meters, answerer)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(_: Router) -> AsyncGenerator[None]:
         pool.start()
         watch = asyncio.create_task(_watch(hall))
         try:
-            yield
+            async with contextlib.AsyncExitStack() as stack:
+                for router in mounted:
+                    await stack.enter_async_context(router.lifespan_context(inner))
+                yield
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
@@ -105,15 +101,12 @@ def build_app(
             if recorder is not None:
                 recorder.close()
 
-    inner = FastAPI(
-        title="Potstill", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
-    )
-    for kind in (Refusal, TimeoutError, ClientGone, HTTPException, Exception):
-        inner.add_exception_handler(kind, refuse_request)
+    mounted = [make(hall) for make in routes]
+    # What a route raises is the gate's to refuse: no layer in between has to look at it.
+    inner = Router(lifespan=lifespan)
     gate = Gate(inner, settings=settings, count=meters.request)
-    for make in routes:
-        inner.include_router(make(hall))
-    inner.router.routes.extend(all_routes(hall, ready=lambda: not gate.draining))
+    inner.routes.extend(route for router in mounted for route in router.routes)
+    inner.routes.extend(all_routes(hall, ready=lambda: not gate.draining))
     return App(inner, gate, hall)
 
 

@@ -16,7 +16,7 @@ from potstill.serve.contract import Fallback, Recorder
 from potstill.serve.settings import Settings
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    from starlette.routing import Router
 
     from potstill.serve.hall import Hall
     from potstill.serve.listening import Listener
@@ -31,7 +31,7 @@ def serve(
     *,
     fallbacks: Mapping[str, Fallback] | None = None,
     recorder: Recorder | None = None,
-    routes: Sequence[Callable[[Hall], APIRouter]] = (),
+    routes: Sequence[Callable[[Hall], Router]] = (),
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what was accepted, and return.
@@ -62,7 +62,7 @@ def serving(
     *,
     fallbacks: Mapping[str, Fallback] | None = None,
     recorder: Recorder | None = None,
-    routes: Sequence[Callable[[Hall], APIRouter]] = (),
+    routes: Sequence[Callable[[Hall], Router]] = (),
 ) -> Generator[str]:
     """Serve in a thread for as long as the block runs; yields the URL. See `serve`."""
     with _listening(registry, settings, fallbacks, recorder, routes) as (listener, sock, url):
@@ -86,7 +86,7 @@ def _listening(
     settings: Settings,
     fallbacks: Mapping[str, Fallback] | None,
     recorder: Recorder | None,
-    routes: Sequence[Callable[[Hall], APIRouter]],
+    routes: Sequence[Callable[[Hall], Router]],
 ) -> Generator[tuple[Listener, socket.socket, str]]:
     """A server that can run, its socket and its URL."""
     check_exposure(settings.host, settings.keys)

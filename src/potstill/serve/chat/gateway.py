@@ -34,7 +34,7 @@ from potstill.teacher.prices import price_of
 from potstill.teacher.request import AttemptError, Reply
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    from starlette.routing import Router
 
 ANSWERED_BY = b"x-potstill-answered-by"
 MODEL = b"x-potstill-model"
@@ -116,12 +116,12 @@ class ChatGateway:
         self.keeps_pairs = folder is not None and rules.texts
         """Whether what is forwarded is recorded."""
 
-    def router(self) -> APIRouter:
+    def router(self) -> Router:
         """``POST /v1/chat/completions`` and ``GET /v1/models``; closes the gateway at its end."""
         try:
-            from fastapi import APIRouter
+            from starlette.routing import Router
         except ImportError as error:
-            raise MissingExtraError("fastapi", "serve") from error
+            raise MissingExtraError("starlette", "serve") from error
         from starlette.routing import Route
 
         @asynccontextmanager
@@ -133,7 +133,7 @@ class ChatGateway:
             _COMPLETIONS, Application(_COMPLETIONS, self.complete), methods=["POST"]
         )
         models = Route(_MODELS, Application(_MODELS, self.models), methods=["GET"])
-        return APIRouter(routes=[completions, models], lifespan=lifespan)
+        return Router(routes=[completions, models], lifespan=lifespan)
 
     async def complete(self, exchange: Exchange) -> None:
         """Answer a chat request, or forward it."""

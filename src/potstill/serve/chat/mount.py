@@ -13,7 +13,7 @@ from potstill.serve.hall import Hall
 from potstill.spec.loading import LoadedTask
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter
+    from starlette.routing import Router
 
 
 def chat_routes(
@@ -24,7 +24,7 @@ def chat_routes(
     folder: Path | None = None,
     recorder: Recorder | None = None,
     prices: Path | None = None,
-) -> APIRouter:
+) -> Router:
     """The chat-completions protocol for a task, among the routes of a server.
 
     Args:
@@ -40,7 +40,7 @@ def chat_routes(
         SpecError: the task's rules on chat or redaction cannot be used.
         TeacherError: the teacher has no address, or no key.
         StorageError: the folder may not be written.
-        MissingExtraError: aiohttp or fastapi is not installed.
+        MissingExtraError: aiohttp or starlette is not installed.
     """
 
     def observe(served: Served) -> None:
