@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import socket
 import sys
@@ -109,9 +110,13 @@ def _prompt_threads() -> Generator[None]:
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
+    # What was there before the first request stays; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(before)
 
 
