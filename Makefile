@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 ANSWERS ?= answers.jsonl
 BANKING77 ?= banking77
+CLINC150 ?= clinc150
 
 .PHONY: help setup demo intake test test-slow lint bench clean
 
@@ -44,10 +45,17 @@ lint: setup           ## style, types, import layers, module length
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/module_length.py
 
-bench: setup          ## every claim's script; needs ANSWERS=answers.jsonl and BANKING77=folder
+bench: setup          ## every claim's script; needs ANSWERS=file, BANKING77= and CLINC150=folder
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/trace_health.py
+	$(BIN)/python benchmarks/serve_latency.py
+	$(BIN)/python benchmarks/serve_throughput.py
+	$(BIN)/python benchmarks/serve_layout.py
+	$(BIN)/python benchmarks/workflow_overhead.py
+	$(BIN)/python benchmarks/bill.py --model examples/complaints/model --data examples/complaints/inbox.jsonl
+	$(BIN)/python benchmarks/chat_gateway.py
+	$(BIN)/python benchmarks/deferral_clinc150.py --data $(CLINC150)
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/engine_faults.py
 	$(BIN)/python benchmarks/engine_million.py

@@ -22,6 +22,8 @@ from potstill.serve.server import serving as serve_for_a_while
 class Kept:
     """A recorder that remembers."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self.served: list[Served] = []
 

@@ -75,6 +75,8 @@ def test_a_deferred_input_has_a_guess_and_no_label(call):
 class Clerk:
     """A fallback and a recorder in one."""
 
+    dropped = 0
+
     def __init__(self) -> None:
         self.asked = []
         self.kept = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,8 @@ def attribute(
         raise SpecError("this is a model, not a workflow.", where=str(path))
     question = read_question([workflow], data, columns)
     rows = [*question.gold, *question.outside]
-    found = find_faults(workflow, rows, read_node_gold(workflow.graph, Path(data)))
+    with closing(workflow):
+        found = find_faults(workflow, rows, read_node_gold(workflow.graph, Path(data)))
     right = np.array(found.right)
 
     def gain(node_right: Sequence[bool]) -> Interval:

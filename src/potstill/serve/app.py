@@ -80,6 +80,8 @@ def build_app(
     workers = settings.workers or choose_workers(registry)
     pool = Pool(workers, objective_ms=settings.objective_ms, hang_s=2 * settings.deadline_s)
     meters = Meters(registry, pool)
+    if recorder is not None:
+        meters.watch_recorder(recorder)
     answerer = Answerer(pool, meters, fallbacks=fallbacks or {}, recorder=recorder)
     hall = Hall(settings, registry, pool, meters, answerer)
 

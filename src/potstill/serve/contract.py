@@ -105,6 +105,11 @@ class Fallback(Protocol):
 class Recorder(Protocol):
     """Who keeps what was served; must not slow the server down."""
 
+    @property
+    def dropped(self) -> int:
+        """Answered inputs that were not kept: too many waited, or the disk took no more."""
+        ...
+
     def record(self, served: Served) -> None:
         """Keep one answered input; returns at once, and drops (and counts) what it cannot keep."""
         ...

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from potstill.errors import MissingExtraError
-from potstill.serve.contract import Served
+from potstill.serve.contract import Recorder, Served
 from potstill.serve.pool import Outcome, Pool
 from potstill.serve.registry import Entry, Registry
 
@@ -139,6 +139,16 @@ class Meters:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         return generate_latest(self._all), CONTENT_TYPE_LATEST
+
+    def watch_recorder(self, recorder: Recorder) -> None:
+        """Show how many answered inputs the recorder could not keep."""
+        from prometheus_client import Gauge
+
+        Gauge(
+            "potstill_records_dropped",
+            "Answered inputs that were to be kept and could not be.",
+            registry=self._all,
+        ).set_function(lambda: recorder.dropped)
 
     def request(self, route: str, model: str, status: int, ms: float) -> None:
         """Count a request that has been answered."""

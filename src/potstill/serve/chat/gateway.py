@@ -113,8 +113,6 @@ class ChatGateway:
         if folder is not None:
             terms = task.teacher.terms
             self._log = ChatLog(folder, rules, endpoint=self._forwarder.host, terms=terms)
-        self.keeps_pairs = folder is not None and rules.texts
-        """Whether what is forwarded is recorded."""
 
     def router(self) -> Router:
         """``POST /v1/chat/completions`` and ``GET /v1/models``; closes the gateway at its end."""
