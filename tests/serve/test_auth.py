@@ -52,3 +52,15 @@ def test_who_shows_no_key_is_turned_away(start):
         assert call(path, body, headers={"authorization": f"Bearer {key}"}).status == 200
     for path in ("/health", "/ready", "/v2/health/live", "/v2/health/ready"):
         assert call(path).status == 200
+
+
+def test_a_web_page_of_others_may_not_ask_without_a_key(start):
+    path, body = "/v1/models/topics/predict", {"input": "card"}
+    call = start()
+    refused = call(path, body, headers={"origin": "http://evil.example"})
+    assert refused.status == 403
+    assert refused.json["error"]["code"] == "foreign_origin"
+    assert call(path, body, headers={"origin": "http://localhost:3000"}).status == 200
+    keyed = start(keys=(KEY,))
+    shown = {"origin": "http://app.example", "authorization": f"Bearer {KEY}"}
+    assert keyed(path, body, headers=shown).status == 200

@@ -89,3 +89,17 @@ def test_a_rule_that_cannot_be_used_is_refused(pattern: str, said: str) -> None:
 def test_texts_are_kept_with_consent_alone() -> None:
     assert not rules().texts
     assert rules(consent=True).texts
+
+
+def test_a_pattern_that_takes_for_ever_keeps_nothing_of_the_text():
+    began = time.perf_counter()
+    cleaned = rules(r"(a|aa)+$").clean("rome " + "a" * 40 + "!")
+    assert time.perf_counter() - began < 5.0
+    assert "rome" not in cleaned
+    assert rules(r"(a|aa)+$").clean("my aaa") == "my <redacted>"
+
+
+def test_a_mistyped_rule_is_no_pattern():
+    with pytest.raises(SpecError, match="Did you mean 'email'"):
+        rules("emial")
+    assert rules("(emial)").clean("emial") == "<redacted>"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from served import Fielded, Topics, registry_of
@@ -201,3 +202,27 @@ def test_what_was_awaited_is_served_once_it_is_there(tmp_path):
     assert told == [("tiny", True)]
     answer = registry.find("tiny").current.lane.servable.predict("loan")
     assert answer.target == "loan"
+
+
+def test_another_model_does_not_take_the_place(tmp_path, caplog):
+    folder = write_model(tmp_path / "model")
+    registry = Registry([source(folder)])
+    before = registry.find("tiny").current.facts.version
+    fresh = write_model(tmp_path / "fresh")
+    document = orjson.loads((fresh / "model.json").read_bytes())
+    shutil.rmtree(fresh)
+    kept = {
+        k: v for k, v in document.items() if k not in ("checksum", "format", "version", "files")
+    }
+    write_folder(
+        fresh,
+        document={**kept, "name": "huge"},
+        graph=(folder / "model.onnx").read_bytes(),
+        tokenizer=(folder / "tokenizer.json").read_text(),
+        lineage={"sources": []},
+    )
+    put(fresh, folder)
+    with caplog.at_level("ERROR"):
+        asyncio.run(registry.refresh(at_once=True))
+    assert registry.find("tiny").current.facts.version == before
+    assert "is called 'huge', and not 'tiny'" in caplog.text

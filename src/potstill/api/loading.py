@@ -63,5 +63,6 @@ def must_exist(path: Path) -> None:
         raise ModelError(
             "no such model.",
             where=str(path),
-            hint="Name a model folder, a run folder, a workflow or a file of recorded answers.",
+            hint="Name a model folder, a run folder, a workflow or a file of recorded answers; a "
+            f"model is made with: potstill run TASK.yaml --out {path}",
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from potstill.runtime import Model
     from potstill.serve.contract import Fallback, Recorder
     from potstill.serve.hall import Hall
-    from potstill.serve.registry import Source
+    from potstill.serve.registry import Registry, Source
     from potstill.serve.settings import Settings
     from potstill.workflow import Workflow
 
@@ -60,7 +60,8 @@ def serve(
     from potstill.serve.server import serve as serve_all
     from potstill.serve.settings import Settings
 
-    loaded = [load_task(Path(task)) for task in tasks]
+    # The rows that a task learns from may still have to come, out of what is recorded here.
+    loaded = [load_task(Path(task), check_files=False) for task in tasks]
     if not paths and not loaded:
         raise SpecError(
             "nothing to serve.", hint="Name a model folder, a workflow file, or a task with --task."
@@ -68,8 +69,15 @@ def serve(
     sources = [_source(Path(path)) for path in paths]
     present, awaited = _of_tasks(loaded, {source.name for source in sources}, runs)
     rooms = _rooms(loaded, record)
-    chatting = _chatting(loaded, record)
+    chatting = _chatting(loaded, record, keyed=bool(settings and settings.keys))
     registry = Registry([*sources, *present], awaited)
+    _check_labels(loaded, registry)
+    if not registry.versions and not chatting:
+        raise SpecError(
+            f"there is no model of {loaded[0].task.name!r} yet, and no live teacher to ask.",
+            where=str(loaded[0].path),
+            hint="Run the task first, or name a teacher with a 'base_url'.",
+        )
 
     def version_of(name: str) -> str | None:
         return dict(registry.versions).get(name)
@@ -104,6 +112,13 @@ def _of_tasks(
             find_model(source.path)
         except ModelError:
             awaited.append(source)
+            if named:
+                _log.warning(
+                    "no model called %r is served (%s are); its task's rules wait for one in %s",
+                    name,
+                    ", ".join(sorted(named)),
+                    source.path,
+                )
         else:
             present.append(source)
     return present, awaited
@@ -139,7 +154,22 @@ def _rooms(tasks: Sequence[LoadedTask], record: Path | None) -> list[tuple[Loade
     return found
 
 
-def _chatting(tasks: Sequence[LoadedTask], record: Path | None) -> list[LoadedTask]:
+def _check_labels(tasks: Sequence[LoadedTask], registry: Registry) -> None:
+    """Refuse a task whose labels are not those of the model of its name."""
+    for loaded in tasks:
+        if loaded.task.name not in registry:
+            continue
+        labels = registry.find(loaded.task.name).current.facts.labels
+        if strange := sorted(labels.keys() ^ set(loaded.task.label_names)):
+            raise SpecError(
+                f"the task and the model {loaded.task.name!r} do not have the same labels: "
+                f"{strange[0]!r} is in one alone.",
+                where=loaded.where("labels"),
+                hint="Run the task again, or serve the model of this task.",
+            )
+
+
+def _chatting(tasks: Sequence[LoadedTask], record: Path | None, *, keyed: bool) -> list[LoadedTask]:
     """The task whose teacher has an address that chat requests go on to, if there is one."""
     found = [
         task
@@ -154,6 +184,13 @@ def _chatting(tasks: Sequence[LoadedTask], record: Path | None) -> list[LoadedTa
             hint="Serve each task on a port of its own.",
         )
     for task in found:
+        teacher = task.task.teacher
+        if keyed and teacher is not None and teacher.api_key_env is None:
+            _log.warning(
+                "%s: no 'api_key_env' is named, and a caller's key opens this server alone: what "
+                "is forwarded carries no key.",
+                task.where("teacher"),
+            )
         if record is not None and not task.task.serve.consent:
             _log.warning(
                 "%s: what is forwarded is not kept: set 'serve.consent: true' if the owner of "
@@ -174,7 +211,9 @@ def _fallback(
     assert loaded.task.defer is not None, "a task without it has no fallback"
     if loaded.task.defer.fallback == "teacher":
         return TeacherFallback(loaded, folder, prices=prices)
-    return QueueFallback(folder, need_consent(loaded, "A person's queue"), version_of=version_of)
+    rules = need_consent(loaded, "A person's queue")
+    columns = loaded.task.data.columns
+    return QueueFallback(folder, rules, columns=columns, version_of=version_of)
 
 
 def _recorder(tasks: Sequence[LoadedTask], record: Path | None) -> Recorder | None:

@@ -43,6 +43,12 @@ def watch(
     from potstill.runtime.reference import Reference
 
     must_exist(Path(model))
+    if Path(model).is_file():
+        raise ModelError(
+            "what a server kept is compared with what one model remembers.",
+            where=str(model),
+            hint="Name the folder of one of the workflow's models, served by itself.",
+        )
     folder = find_model(Path(model))
     card = read_card(folder)
     remembered = card.document.get("reference")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -98,3 +100,12 @@ def serve(
         prices=prices,
         on_ready=tell,
     )
+    _leave()
+
+
+def _leave() -> None:
+    """End, also where a call into somebody else's code hangs in a thread that would be waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        os._exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,6 +54,38 @@ def teacher_predictor(loaded: LoadedTask, *, runs: Path) -> Predictor:
     )
 
 
+class _Shared:
+    """Ledgers that several teachers of this process have open: one file has one ledger.
+
+    Two workflows may ask one teacher, and so do two versions of one while they change places.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[Ledger, int]] = {}
+
+    def borrow(self, path: Path) -> Ledger:
+        """The ledger of a file, opened by whoever comes first."""
+        path = path.resolve()
+        with self._lock:
+            ledger, users = self._open.get(path) or (Ledger.open(path), 0)
+            self._open[path] = ledger, users + 1
+            return ledger
+
+    def give_back(self, ledger: Ledger) -> None:
+        """Close the ledger if nobody else has it."""
+        with self._lock:
+            for path, (known, users) in list(self._open.items()):
+                if known is ledger and users > 1:
+                    self._open[path] = known, users - 1
+                elif known is ledger:
+                    del self._open[path]
+                    ledger.close()
+
+
+_SHARED = _Shared()
+
+
 class LiveTeacher:
     """A live teacher that answers inputs, out of its ledger where it answered them before.
 
@@ -70,7 +103,7 @@ class LiveTeacher:
         assert spec is not None, "the caller asks only where there is one"
         self.name = spec.model or "teacher"
         self._reader = LabelReader(self.labels, multilabel=self._task.multilabel)
-        self._ledger = Ledger.open(ledger)
+        self._ledger = _SHARED.borrow(ledger)
         self._line = Line(
             open_provider(spec, resolve=loaded.resolve),
             self._ledger,
@@ -105,7 +138,7 @@ class LiveTeacher:
     def close(self) -> None:
         """Let the teacher and its ledger go."""
         self._line.close()
-        self._ledger.close()
+        _SHARED.give_back(self._ledger)
 
     def _ask(self, value: Input) -> tuple[Prediction, float | None]:
         meter = Meter(self._line)

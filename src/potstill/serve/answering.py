@@ -79,7 +79,7 @@ class Answerer:
                 )
             )
         else:
-            answers = [Answer(prediction, loaded.facts.kind) for prediction in predictions]
+            answers = [_own(prediction, loaded) for prediction in predictions]
         for value, answer, prediction in zip(values, answers, predictions, strict=True):
             later(self._book, visit, visit.spent_ms, value, answer, prediction)
         return answers
@@ -110,7 +110,7 @@ class Answerer:
     ) -> Answer:
         """The model's answer; of a deferred input the fallback's, if it comes in time."""
         if prediction.deferred is None:
-            return Answer(prediction, loaded.facts.kind)
+            return _own(prediction, loaded)
         fallback = self._fallbacks.get(entry.name)
         if fallback is None:
             return Answer(prediction, "nobody", "abstained")
@@ -158,6 +158,11 @@ def _prediction(outcome: Outcome, entry: Entry) -> Prediction:
     if isinstance(error, PotstillError):
         raise Refusal(500, "model_failed", error.message, hint=error.hint or _LOOK) from error
     raise Refusal(500, "model_failed", "the model raised an error.", hint=_LOOK) from error
+
+
+def _own(prediction: Prediction, loaded: Loaded) -> Answer:
+    """The servable's own answer; what a teacher inside a workflow took for it is not known here."""
+    return Answer(prediction, loaded.facts.kind, cost_usd=0.0 if loaded.facts.free else None)
 
 
 def _left_s(visit: Visit) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from potstill.errors import PotstillError
 from potstill.serve.refusal import Refusal
@@ -68,6 +69,23 @@ class Guard:
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [_digest(key.encode()) for key in keys]
 
+    def check_origin(self, origin: bytes | None) -> None:
+        """Refuse what a web page of somebody else's sends through the browser of this machine.
+
+        Without a key, an address on loopback is all that stands between the two.
+
+        Raises:
+            Refusal: another origin than this machine (403).
+        """
+        if origin is None or self._digests or _is_loopback(_host_of(origin)):
+            return
+        raise Refusal(
+            403,
+            "foreign_origin",
+            "a web page of another origin may not ask a server that has no key.",
+            hint=f"Set {KEYS_VARIABLE}, and have the page's own server show the key.",
+        )
+
     def check(self, path: str, authorization: bytes | None) -> None:
         """Let a request in, or turn it away.
 
@@ -88,6 +106,10 @@ class Guard:
             "the request shows no key." if not authorization else "the key is not known here.",
             hint="Send the header 'Authorization: Bearer KEY'.",
         )
+
+
+def _host_of(origin: bytes) -> str:
+    return urlsplit(origin.decode("latin-1")).hostname or ""
 
 
 def _digest(key: bytes) -> bytes:

@@ -25,6 +25,7 @@ class Facts:
         fields: names of an input's fields; empty where it is one text.
         max_tokens: tokens that a model reads of an input; None where there is no one number.
         paths: files and folders whose change makes a new version.
+        free: whether its answers cost nothing beside the machine.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Facts:
     fields: tuple[str, ...]
     max_tokens: int | None
     paths: tuple[Path, ...]
+    free: bool = True
 
     def to_json(self, name: str) -> dict[str, Any]:
         """What ``GET /v1/models/{name}`` answers."""
@@ -76,4 +78,5 @@ def facts_of(servable: Servable, path: Path) -> Facts:
         fields=() if isinstance(wanted, str) else tuple(wanted),
         max_tokens=getattr(known, "max_tokens", None),
         paths=tuple(getattr(known, "paths", None) or (path,)),
+        free=getattr(known, "free", True),
     )

@@ -76,6 +76,7 @@ class Gate:
 
         try:
             self._guard.check(scope["path"], headers.get(b"authorization"))
+            self._guard.check_origin(headers.get(b"origin"))
             visit.timeout_s = self._timeout_s(headers.get(TIMEOUT_HEADER))
             await self._app(scope, receive, send_on)
         except asyncio.CancelledError:

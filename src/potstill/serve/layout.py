@@ -48,7 +48,10 @@ def choose_workers(registry: Registry) -> int:
     candidates = sorted({max(1, available // 2), available})
     if len(candidates) == 1 or not len(registry):
         return available
-    first = next(iter(registry)).current
+    free = [entry.current for entry in registry if entry.current.facts.free]
+    if not free:
+        return available
+    first = free[0]
     text = (_WORDS * 4)[:300]
     value: Input = dict.fromkeys(first.facts.fields, text) if first.facts.fields else text
     found: dict[int, list[float]] = {count: [] for count in candidates}

@@ -5,11 +5,11 @@ Everything of the server that writes an input to disk asks here first.
 
 from __future__ import annotations
 
-import re
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from potstill.data.example import Input, id_of
-from potstill.errors import SpecError
+from potstill.errors import MissingExtraError, SpecError
 from potstill.spec.serving import Redaction, ServeSpec
 
 # Possessive repeats and a look behind the first character: each text is read once, however
@@ -30,6 +30,8 @@ _SHIPPED = {
 """Rules that ship, by name. They blank rather too much than too little."""
 
 _SHARES = 1 << 64
+_LONGEST_S = 0.2
+_NOT_BLANKED = "<not kept: a redaction rule took too long>"
 
 
 class KeepingRules:
@@ -39,7 +41,8 @@ class KeepingRules:
         spec: the `serve` section of the task.
 
     Raises:
-        SpecError: a rule's pattern is no regular expression.
+        SpecError: a rule's pattern is no regular expression, or a name that does not ship.
+        MissingExtraError: the ``serve`` extra is not installed.
     """
 
     def __init__(self, spec: ServeSpec) -> None:
@@ -53,9 +56,16 @@ class KeepingRules:
         return int(id_of(value), 16) < self._bound
 
     def clean(self, text: str) -> str:
-        """A text with whatever the rules match blanked."""
-        for blank in self._blanks:
-            text = blank(text)
+        """A text with whatever the rules match blanked; nothing of it where that takes too long.
+
+        A pattern of the owner's may need exponential time on some text; it is given up after a
+        fifth of a second, and does not hold the interpreter meanwhile.
+        """
+        try:
+            for blank in self._blanks:
+                text = blank(text)
+        except TimeoutError:
+            return _NOT_BLANKED
         return text
 
     def clean_input(self, value: Input) -> Input:
@@ -80,11 +90,24 @@ def _blanks(rules: Sequence[Redaction]) -> list[Callable[[str], str]]:
 
 
 def _blank(rule: Redaction, place: int) -> Callable[[str], str]:
+    try:
+        import regex
+    except ImportError as error:
+        raise MissingExtraError("regex", "serve") from error
     where = f"serve.redact.{place}"
     shipped = _SHIPPED.get(rule.pattern)
+    if shipped is None and rule.pattern.isalpha():
+        near = difflib.get_close_matches(rule.pattern, _SHIPPED, n=1)
+        raise SpecError(
+            f"no rule that ships is called {rule.pattern!r}.",
+            where=where,
+            hint=f"Did you mean {near[0]!r}?"
+            if near
+            else f"There are {', '.join(sorted(_SHIPPED))}; as a pattern, write '({rule.pattern})'.",
+        )
     try:
-        pattern = re.compile(shipped or rule.pattern)
-    except re.error as error:
+        pattern = regex.compile(shipped or rule.pattern)
+    except regex.error as error:
         raise SpecError(
             f"{rule.pattern!r} is no regular expression ({error}).",
             where=where,
@@ -100,4 +123,6 @@ def _blank(rule: Redaction, place: int) -> Callable[[str], str]:
     if replacement is None:
         replacement = f"<{rule.pattern}>" if shipped else "<redacted>"
     # A function, so that a backslash in the replacement stays one.
-    return lambda text: pattern.sub(lambda _: replacement, text)
+    return lambda text: pattern.sub(
+        lambda _: replacement, text, timeout=_LONGEST_S, concurrent=True
+    )

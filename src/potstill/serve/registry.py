@@ -187,6 +187,13 @@ class Registry:
             _log.error("%s: the new version is refused, the old one goes on: %s", entry.name, error)
             self._tell(entry, False)
             return
+        if strange := _another(entry.current, fresh):
+            entry.refused = mark
+            _log.error(
+                "%s: the new version is refused, the old one goes on: %s", entry.name, strange
+            )
+            self._tell(entry, False)
+            return
         old, entry.refused = entry.current.facts.version, None
         entry.current = fresh
         self._freed = True
@@ -218,11 +225,27 @@ def _warm(servable: Servable, facts: Facts) -> Lane:
     pace = Pace()
     if facts.max_tokens is not None:
         pace.most_characters = facts.max_tokens * _CHARACTERS_PER_TOKEN
+    if not facts.free:
+        return Lane(servable, pace)  # a first text would cost money, or wait for somebody
     servable.predict(value)
     begin = time.perf_counter()
     servable.predict(value)
     pace.measure_first(value, 1e3 * (time.perf_counter() - begin))
     return Lane(servable, pace)
+
+
+def _another(old: Loaded, fresh: Loaded) -> str | None:
+    """Why a new version cannot stand under the old one's name; None where it can."""
+    was, name = old.lane.servable.name, fresh.lane.servable.name
+    if was != name:
+        return f"it is called {name!r}, and not {was!r}."
+    if old.facts.fields != fresh.facts.fields:
+        return "it reads other fields."
+    if old.facts.multilabel != fresh.facts.multilabel:
+        return "its answers are of another kind."
+    if old.facts.labels.keys() != fresh.facts.labels.keys():
+        _log.warning("%s: the new version has other labels", name)
+    return None
 
 
 def mark_of(paths: Sequence[Path]) -> Mark:

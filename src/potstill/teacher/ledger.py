@@ -399,7 +399,7 @@ def _totals(sums: Sequence[Any], by_fault: Mapping[str, int]) -> Totals:
 def _take_reserve(path: Path) -> int:
     """The lock of a ledger, in a file that holds some disk space back for its last words."""
     name = path.with_name(f"{path.name}.reserve")
-    reserve = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+    reserve = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(reserve, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -112,6 +112,11 @@ class Workflow:
         return self.graph.paths
 
     @property
+    def free(self) -> bool:
+        """Whether its answers cost nothing beside the machine: no node asks a teacher."""
+        return all(node.part is None or node.part.free for node in self.graph.nodes)
+
+    @property
     def card(self) -> Mapping[str, Any]:
         """What a model's ``model.json`` would say of it: its name, and its task."""
         spec = self.graph.loaded.workflow

@@ -20,6 +20,7 @@ from potstill.serve.contract import Answer
 from potstill.serve.journal import Journal, Scribe
 from potstill.serve.redact import KeepingRules
 from potstill.spec.loading import LoadedTask
+from potstill.spec.task import Columns
 
 _log = logging.getLogger(__name__)
 
@@ -40,13 +41,15 @@ class Abstain:
 class QueueFallback:
     """A `Fallback` that puts what was deferred before a person: one row of JSON each.
 
-    A row has ``id, input, guess, confidence, scores, deferred, model, version, at, label``, the
-    last null until the person gives it. It is on disk before the caller hears that it is
+    A row has the task's own columns of id, text (or named fields) and label, the label null until
+    the person gives it: labelled, it is a row of ``data.gold``. Beside them stand ``guess,
+    confidence, scores, deferred, model, version, at``. It is on disk before the caller hears that it is
     queued. An input that waits already is not queued again.
 
     Args:
         folder: gets a file for each day.
         rules: what of the texts may be kept; sampling has no say here.
+        columns: of the task's data.
         version_of: the version of a model, by its name in the route.
 
     Raises:
@@ -59,12 +62,14 @@ class QueueFallback:
         folder: Path,
         rules: KeepingRules,
         *,
+        columns: Columns | None = None,
         version_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
+        self._columns = columns or Columns()
         self._scribe = Scribe(Journal(folder))
         self._rules = rules
         self._version_of = version_of
-        self._queued = dict.fromkeys(_ids_in(folder))
+        self._queued = dict.fromkeys(_ids_in(folder, self._columns.id))
         self._writing: dict[str, asyncio.Task[None]] = {}
 
     async def answer(self, model: str, value: Input, prediction: Prediction) -> Answer:
@@ -90,9 +95,11 @@ class QueueFallback:
         await self._scribe.close()
 
     def _row(self, model: str, kept: Input, prediction: Prediction) -> dict[str, Any]:
+        columns = self._columns
+        text = columns.input if isinstance(columns.input, str) else "text"
         return {
-            "id": id_of(kept),
-            "input": kept,
+            columns.id: id_of(kept),
+            **({text: kept} if isinstance(kept, str) else kept),
             "guess": prediction.target,
             "confidence": prediction.confidence,
             "scores": None if prediction.scores is None else dict(prediction.scores),
@@ -100,7 +107,7 @@ class QueueFallback:
             "model": model,
             "version": self._version_of(model),
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "label": None,
+            columns.target: None,
         }
 
     def _written(self, key: str, writing: asyncio.Task[None]) -> None:
@@ -130,17 +137,17 @@ def need_consent(loaded: LoadedTask, what: str) -> KeepingRules:
     return KeepingRules(loaded.task.serve)
 
 
-def _ids_in(folder: Path) -> list[str]:
+def _ids_in(folder: Path, column: str) -> list[str]:
     """Model and id of every row that waits already."""
     found: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as stream:
             for row in jsonl_rows(stream, str(path)):
-                if not {"id", "model"} <= row.fields.keys():
+                if not {column, "model"} <= row.fields.keys():
                     raise DataError(
-                        "a row of the queue has no 'id' or no 'model'.",
+                        f"a row of the queue has no {column!r} or no 'model'.",
                         where=row.where,
                         hint="Name another folder, in which there is nothing else.",
                     )
-                found.append(f"{row.fields['model']} {row.fields['id']}")
+                found.append(f"{row.fields['model']} {row.fields[column]}")
     return found[-_MOST_REMEMBERED:]

@@ -63,9 +63,12 @@ def _not_here(scope: Scope, known: list[Route]) -> Refusal:
             hint=f"Use {' or '.join(sorted(methods))}.",
             allow=", ".join(sorted(methods)),
         )
+    chat = scope["path"] == "/v1/chat/completions"
     return Refusal(
         404,
         "no_such_path",
         "there is nothing under this path.",
-        hint="GET /openapi.json lists all.",
+        hint="Serve a task with --task whose teacher has a 'base_url'."
+        if chat
+        else "GET /openapi.json lists our routes; those under /v2 are the Open Inference Protocol's.",
     )
