@@ -49,6 +49,8 @@ def test_a_bad_row_is_answered_in_its_place(start):
         "too_large",
     ]
     assert found[3]["id"] == 4
+    # The fourth line is blank: nothing answers it, and the count goes on.
+    assert [row.get("line") for row in found] == [None, 2, 3, 5, 6, None, 8, None]
     assert found[-1]["deferred"] == "unsure"
 
 

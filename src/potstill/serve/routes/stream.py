@@ -86,8 +86,8 @@ async def _answers(
         settings = hall.settings
         # A caller that hangs up, or sends nothing for long, ends its own stream.
         with contextlib.suppress(ClientDisconnect, TimeoutError):
-            async for line in _lines(request, settings.max_body_bytes, settings.deadline_s):
-                await ahead.put(asyncio.create_task(_answer(hall, entry, line, visit)))
+            async for at, line in _lines(request, settings.max_body_bytes, settings.deadline_s):
+                await ahead.put(asyncio.create_task(_answer(hall, entry, at, line, visit)))
         await ahead.put(None)
 
     reader = asyncio.create_task(read())
@@ -108,10 +108,10 @@ async def _answers(
 
 async def _lines(
     request: Request, limit_bytes: int, patience_s: float
-) -> AsyncGenerator[bytes | None]:
-    """The lines of a body; None in the place of one that is too long."""
+) -> AsyncGenerator[tuple[int, bytes | None]]:
+    """The lines of a body that hold something, counted from 1; None for one that is too long."""
     rest = b""
-    skipping = False
+    at, skipping = 1, False
     chunks = aiter(request.stream())
     while True:
         async with asyncio.timeout(patience_s):
@@ -123,17 +123,18 @@ async def _lines(
             if skipping:
                 skipping = False
             elif line.strip():
-                yield line if len(line) <= limit_bytes else None
+                yield at, line if len(line) <= limit_bytes else None
+            at += 1
         if len(rest) > limit_bytes:
             if not skipping:
-                yield None
+                yield at, None
             skipping, rest = True, b""
     if rest.strip() and not skipping:
-        yield rest
+        yield at, rest
 
 
-async def _answer(hall: Hall, entry: Entry, line: bytes | None, visit: Visit) -> bytes:
-    """One line of the answer: a prediction, or an error in its place."""
+async def _answer(hall: Hall, entry: Entry, at: int, line: bytes | None, visit: Visit) -> bytes:
+    """One line of the answer: a prediction, or an error in its place, with the line of its row."""
     known: dict[str, Any] = {}
     try:
         row = _row(line, hall.settings.max_body_bytes)
@@ -148,7 +149,7 @@ async def _answer(hall: Hall, entry: Entry, line: bytes | None, visit: Visit) ->
         refusal = answer
     except Refusal as error:
         refusal = error
-    return orjson.dumps({**known, **refusal.to_json(visit.id)}) + b"\n"
+    return orjson.dumps({**known, "line": at, **refusal.to_json(visit.id)}) + b"\n"
 
 
 def _row(line: bytes | None, limit_bytes: int) -> Mapping[str, Any]:
