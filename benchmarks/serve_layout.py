@@ -24,11 +24,11 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from potstill.runtime import Model
-from potstill.serve.layout import cores
+from potstill.serve.layout import cores_in_quota
 from untrained import export_untrained, text_of, words_of
 
 TURNS = 5
-CORES = cores()
+CORES = cores_in_quota()
 Run = Callable[[Sequence[str]], None]
 
 

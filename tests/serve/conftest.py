@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_teacher import ChatTeacher, Place, Upstream
+from chat_teacher import serving as serving_any
 from served import Caller, Topics, registry_of
 
 from potstill.serve import Settings
@@ -64,3 +67,25 @@ def call() -> Iterator[Caller]:
     with serving(registry_of(servable), settings) as url:
         yield Caller(url)
     servable.release.set()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    found = Upstream()
+    with serving_any(found) as url:
+        found.url = f"{url}/v1"
+        yield found
+
+
+@pytest.fixture
+def teacher(upstream: Upstream) -> ChatTeacher:
+    upstream.teacher = ChatTeacher()
+    return upstream.teacher
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, upstream: Upstream, teacher: ChatTeacher
+) -> Iterator[Callable[..., Place]]:
+    with upstream.places(tmp_path) as make:
+        yield make

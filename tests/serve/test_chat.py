@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from chat_teacher import (
     UNSURE,
     ChatTeacher,
     Place,
-    Upstream,
     rows,
     serving,
     task_at,
@@ -30,28 +29,6 @@ from potstill.errors import PotstillError
 from potstill.serve.chat import ChatGateway, ChatModel
 from potstill.spec.task import Columns
 from potstill.teacher import RecordedAnswers, examples_from_logs, is_log
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    found = Upstream()
-    with serving(found) as url:
-        found.url = f"{url}/v1"
-        yield found
-
-
-@pytest.fixture
-def teacher(upstream: Upstream) -> ChatTeacher:
-    upstream.teacher = ChatTeacher()
-    return upstream.teacher
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, upstream: Upstream, teacher: ChatTeacher
-) -> Iterator[Callable[..., Place]]:
-    with upstream.places(tmp_path) as make:
-        yield make
 
 
 def test_without_a_model_everything_is_forwarded_as_it_came(

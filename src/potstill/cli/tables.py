@@ -182,7 +182,7 @@ def print_attribution(found: Attributed, figures: Mapping[str, Interval]) -> Non
                 f"{node.score_if_perfect:.3f}",
                 _signed(found.gains[node.node]),
                 f"{node.ms / node.reached:.2f}" if node.reached else "",
-                "unknown" if node.usd is None else f"{node.usd:,.2f}",
+                "unknown" if node.usd is None else f"{node.usd:,.4g}",
             )
             for node in whole.nodes
         ],

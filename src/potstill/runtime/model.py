@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from potstill.data.example import Input, Prediction
 from potstill.errors import ModelError
+from potstill.runtime.cores import cores
 from potstill.runtime.folder import GRAPH_FILE, TOKENIZER_FILE, Card, read_folder
 from potstill.runtime.reading import Reader
 from potstill.runtime.session import open_session, run_one
@@ -83,7 +83,7 @@ class Model:
             contents.card,
             _reader(contents.tokenizer, folder / TOKENIZER_FILE),
             open_session(contents.graph, where=str(folder / GRAPH_FILE)),
-            workers=workers or _cores(),
+            workers=workers or cores(),
         )
 
     @property
@@ -190,10 +190,3 @@ def _reader(content: bytes, path: Path) -> Reader:
             where=str(path),
             hint="Export the model again, or install a newer tokenizers.",
         ) from error
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows do not tell
-        return os.cpu_count() or 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
 from potstill.data.example import Input
+from potstill.runtime.cores import cores
 from potstill.serve.contract import Servable
 from potstill.serve.registry import Registry
 
@@ -24,12 +24,9 @@ _WORDS = "a customer writes about a card that was charged twice and asks for the
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def cores() -> int:
+def cores_in_quota() -> int:
     """Cores that this process may use, a container's quota included."""
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows do not tell
-        usable = os.cpu_count() or 1
+    usable = cores()
     try:
         quota, _, period = _QUOTA.read_text().partition(" ")
         usable = min(usable, max(1, round(int(quota) / int(period))))
@@ -44,7 +41,7 @@ def choose_workers(registry: Registry) -> int:
     Measured are as many threads as cores, and half as many: what the system calls cores may be
     pairs that share one arithmetic unit. The first entry stands for all.
     """
-    available = cores()
+    available = cores_in_quota()
     candidates = sorted({max(1, available // 2), available})
     if len(candidates) == 1 or not len(registry):
         return available

@@ -7,25 +7,18 @@ inside a workflow, or one called from the pool's own threads, cannot lock up.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from potstill.runtime.cores import cores
+
 _T = TypeVar("_T")
 
 _MOST_OVERDUE = 4
 """Calls of one node that ran out of time and still run; beyond this no further one is begun."""
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows do not tell
-        return os.cpu_count() or 1
 
 
 @cache

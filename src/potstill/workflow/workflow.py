@@ -9,13 +9,13 @@ from typing import Any, overload
 
 from potstill.data.example import Input, Prediction, Predictor, Target, text_of
 from potstill.errors import DataError, ModelError, SpecError
+from potstill.runtime.cores import cores
 from potstill.runtime.model import Model
 from potstill.spec.loading import load_task, load_workflow
 from potstill.workflow.confidence import Way, reliances
 from potstill.workflow.execute import Given, Row, execute
 from potstill.workflow.graph import Graph, Node
 from potstill.workflow.parts import ModelLoader, Part, TeacherLoader
-from potstill.workflow.pool import cores
 from potstill.workflow.reading import read_graph
 from potstill.workflow.running import Runner
 from potstill.workflow.trace import NodeTrace, Traced

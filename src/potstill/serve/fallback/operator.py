@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,9 +27,10 @@ from potstill.spec.teacher import Price, TeacherSpec
 from potstill.teacher.answer import LabelReader
 from potstill.teacher.ledger import Ledger
 from potstill.teacher.line import Line
+from potstill.teacher.meter import Meter
 from potstill.teacher.prices import price_of
 from potstill.teacher.providers import open_provider
-from potstill.teacher.request import Outcome, Provider, Reply, Request, Rung
+from potstill.teacher.request import Provider, Reply, Request, Rung
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Operator:
         self._ledger.close()
 
     def _ask(self, line: Line, value: Input) -> Said | None:
-        meter = _Meter(line)
+        meter = Meter(line)
         example = Example(id=id_of(value), input=value)
         (row,) = ask_examples(
             [example],
@@ -200,25 +201,6 @@ class Operator:
             if line is not None:
                 line.close()
         _log.warning("the teacher is not asked until %s: %s", _clock(self._shut_until_s), error)
-
-
-class _Meter:
-    """An `Asker` that notes what was asked and paid now, rather than found in the ledger."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self.asked = False
-        self.paid_usd: float | None = 0.0
-
-    @property
-    def provider(self) -> Provider:
-        return self._line.provider
-
-    def ask(self, requests: Iterable[Request]) -> Iterator[Outcome]:
-        for outcome in self._line.ask(requests):
-            self.asked = outcome.attempts > 0
-            self.paid_usd = outcome.cost_usd if self.asked else 0.0
-            yield outcome
 
 
 class _Discreet:
