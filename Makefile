@@ -7,7 +7,7 @@ ANSWERS ?= answers.jsonl
 BANKING77 ?= banking77
 CLINC150 ?= clinc150
 
-.PHONY: help setup demo intake test test-slow lint bench clean
+.PHONY: help setup demo intake contract reservations test test-slow lint bench clean
 
 help:                 ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,15 @@ intake: setup         ## train the three models of examples/intake, and judge th
 		$(BIN)/potstill run examples/intake/$$task.yaml --out examples/intake/models/$$task || exit $$?; \
 	done
 	$(BIN)/potstill evaluate examples/intake/workflow.yaml --data examples/intake/gold.jsonl
+
+contract: setup       ## fields of contracts, plain-language clauses, and a workflow of the two
+	$(BIN)/potstill run examples/contract/kind.yaml --out examples/contract/models/kind
+	$(BIN)/potstill run examples/nda/task.yaml --out examples/contract/models/nda
+	$(BIN)/potstill run examples/clauses/task.yaml --out examples/contract/models/clauses
+	$(BIN)/potstill evaluate examples/contract/workflow.yaml --data examples/contract/gold.parquet
+
+reservations: setup   ## the spans of five fields in short messages
+	$(BIN)/potstill run examples/reservations/task.yaml --out examples/reservations/model
 
 test: setup           ## the tests, under 15 minutes on two cores
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+FIELDS = ("people", "time", "date", "first_name", "last_name")
 LABELS = tuple(f"label_{at}" for at in range(10))
 TERMS = 8000
 
@@ -75,6 +76,49 @@ def export_untrained(folder: Path, base: str) -> Path:
         dev=[Example(id=str(at), input=text) for at, text in enumerate(texts)],
         # An untrained head decides by a hair; here only its speed matters.
         options=StudentSpec(precision="int8", max_disagreement=1.0),
+        folder=folder,
+    )
+    return folder
+
+
+def export_untrained_extractor(folder: Path, base: str) -> Path:
+    """Write the folder of a model that extracts, of a base with a random head; returns `folder`."""
+    import torch
+
+    from potstill.data import Example
+    from potstill.data.extraction import Extraction
+    from potstill.export import export_extractor
+    from potstill.spec.extraction import FieldSpec, WindowSpec
+    from potstill.spec.task import StudentSpec
+    from potstill.train import resolve_base
+    from potstill.train.encoder import load_encoder
+    from potstill.train.spans.network import SpanHead, SpanNetwork
+    from potstill.train.spans.student import SpanStudent
+
+    torch.manual_seed(0)
+    found = resolve_base(base)
+    transformer = load_encoder(found).transformer
+    windows = WindowSpec()
+    head = SpanHead(transformer.config.hidden_size, len(FIELDS), windows.widest_value)
+    # A trained student finds a few values in a text, and this one none.
+    torch.nn.init.constant_(head.width, -20.0)
+    student = SpanStudent(
+        module=SpanNetwork(transformer, head).eval(),
+        tokenizer_file=found.folder / "tokenizer.json",
+        fields=dict.fromkeys(FIELDS, FieldSpec()),
+        conventions={},
+        windows=windows,
+        base={"name": base, "sha256": found.sha256},
+        facts={},
+    )
+    generator = np.random.default_rng(0)
+    words = words_of(student.tokenizer_file)
+    texts = [text_of(words, int(n), generator) for n in message_lengths(64, generator)]
+    export_extractor(
+        student,
+        name="untrained",
+        dev=[Example(id=str(at), input=text, target=Extraction()) for at, text in enumerate(texts)],
+        options=StudentSpec(precision="int8"),
         folder=folder,
     )
     return folder

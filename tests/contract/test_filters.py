@@ -11,15 +11,18 @@ from potstill.data import Example, Source
 from potstill.filter import (
     Agreement,
     Duplicates,
+    FieldValidity,
     IdentityLeak,
     Judge,
     Noise,
     Policy,
+    TextValidity,
     TraceHealth,
     Validity,
     Witness,
     apply_filters,
 )
+from potstill.spec.generation import TextSpec
 from potstill.spec.task import Task
 from potstill.spec.teacher import JudgeSpec
 from potstill.teacher.request import Outcome, Reply
@@ -94,6 +97,8 @@ FEATURES = {row.id: np.eye(4, dtype=np.float32)[number % 4] for number, row in e
 
 FILTERS = [
     Validity(LABELS),
+    FieldValidity({}),
+    TextValidity(TextSpec()),
     Policy(("openai/*",)),
     TraceHealth(LABELS),
     IdentityLeak(),

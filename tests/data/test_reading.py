@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from potstill.data import id_of
+from potstill.data.answers import label_reader
 from potstill.data.reading import (
     BrokenRow,
     Row,
@@ -20,7 +21,8 @@ from potstill.spec.task import Columns
 
 
 def read(path, **options):
-    return read_examples([path], options.pop("columns", Columns()), labelled=True, **options)
+    targets = label_reader(multilabel=options.pop("multilabel", False))
+    return read_examples([path], options.pop("columns", Columns()), targets=targets, **options)
 
 
 def write(path, *rows):
@@ -193,7 +195,7 @@ def test_a_text_of_ten_megabytes_and_nul_bytes_are_read(tmp_path):
 def test_empty_cells_for_id_and_group_are_no_id_and_no_group(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("id,text,customer\n,one,\n ,two,\n7,three,acme\n")
-    reading = read_examples([path], Columns(group="customer"), labelled=False, grouped=True)
+    reading = read_examples([path], Columns(group="customer"), targets=None, grouped=True)
     assert not reading.rejected
     assert [e.id for e in reading.examples[:2]] == [id_of("one"), id_of("two")]
     assert [(e.id, e.group) for e in reading.examples[2:]] == [("7", "acme")]

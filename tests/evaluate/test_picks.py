@@ -75,7 +75,7 @@ def test_picks_are_rows_that_the_next_run_reads(tmp_path, text, columns):
     path = tmp_path / "picks.jsonl"
     column = columns.input if isinstance(columns.input, str) else "text"
     write_jsonl(path, [one.row(column)])
-    [example] = read_examples([path], columns, labelled=False).examples
+    [example] = read_examples([path], columns, targets=None).examples
     assert (example.id, example.input) == ("feed", text)
     assert one.row(column)["guess"] == "a"
 

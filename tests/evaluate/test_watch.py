@@ -251,7 +251,7 @@ def test_what_was_served_teaches_the_next_run(tmp_path):
 
     path = tmp_path / "picks.jsonl"
     assert write_jsonl(path, (one.row() for one in pick(read_kept(tmp_path, "topics"), 20))) == 20
-    examples = read_examples([path], Columns(), labelled=False).examples
+    examples = read_examples([path], Columns(), targets=None).examples
     assert len(examples) == 20
     assert not any("4711" in example.text for example in examples)
     assert examples[0].input.endswith("<redacted>")

@@ -217,7 +217,7 @@ def test_an_unknown_label_among_the_development_rows_is_named(
         export_student(traced.student, name="x", dev=rows, options=OPTIONS, folder=tmp_path / "m")
 
 
-def test_int8_without_an_encoder_is_an_error(
+def test_a_student_without_an_encoder_ships_as_it_is(
     make_student: Callable, dev: list[Example], tmp_path: Path
 ) -> None:
     class Bag(torch.nn.Module):
@@ -230,8 +230,8 @@ def test_int8_without_an_encoder_is_an_error(
 
     student = replace(make_student(), module=Bag())
     options = StudentSpec(precision="int8")
-    with pytest.raises(ExportError, match="no pretrained encoder"):
-        export_student(student, name="x", dev=dev, options=options, folder=tmp_path / "model")
+    found = export_student(student, name="x", dev=dev, options=options, folder=tmp_path / "model")
+    assert found.precision == "fp32" and found.parity["disagreement"] == 0.0
 
 
 def test_a_folder_that_may_not_be_written_is_a_storage_error(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_is_asked_is_what_recorded_answers_read(tmp_path):
     rows = make_rows(12, gold=False)
     answers = load(tmp_path, ask(rows, Labeller(right, disorder=1)))
     assert answers.problems == () and answers.teachers == ("oracle-1",)
-    labelled = label_examples(rows, answers, labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, answers)
     assert [e.target for e in labelled.examples] == [about(row.text) for row in rows]
     assert not labelled.rejected
     (source,) = labelled.examples[3].sources
@@ -111,7 +111,7 @@ def test_every_vote_is_a_row_and_a_part_of_the_soft_label(tmp_path):
     assert sorted(row["request"] for row in found) == sorted(
         f"{row.id}/{vote}" for row in rows for vote in range(3)
     )
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     for example in labelled.examples:
         share = 1.0 if about(example.text) == "loan" else 1 / 3
         assert example.soft_target["loan"] == pytest.approx(share)
@@ -126,7 +126,7 @@ def test_a_thought_is_kept_with_its_answer(tmp_path):
     rows = make_rows(4, gold=False)
     found = ask(rows, asker, Method(reasoning=True))
     assert list(asker.seen[0].schema["properties"]) == ["thought", "label"]
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     assert [e.reasoning for e in labelled.examples] == [f"It says {row.text}." for row in rows]
     assert labelled.examples[0].sources[0].contributed == ("target", "reasoning")
 
@@ -163,7 +163,7 @@ def test_log_probabilities_become_soft_labels(tmp_path):
     rows = make_rows(8, gold=False)
     found = ask(rows, asker)
     assert {request.logprobs for request in asker.seen} == {20}
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     for example in labelled.examples:
         assert example.soft_target[example.target] == pytest.approx(0.8, abs=1e-4)
         assert sum(example.soft_target.values()) == pytest.approx(1.0)
@@ -182,7 +182,7 @@ def test_fusion_joins_all_votes_with_the_nearest_gold(tmp_path):
     rows = make_rows(8, gold=False)
     found = ask(rows, Labeller(wrong, disorder=5), Method(votes=2), shown=shown, fusion=fusion)
     assert {row["label"] for row in found} == {"account"}
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     scores = shown.index.scores_of(rows)
     for example, score in zip(labelled.examples, scores, strict=True):
         expected = fusion.join({"account": 0.75, "card": 0.25}, score)
@@ -206,7 +206,7 @@ def test_failures_are_rows_with_their_cause_and_their_price(tmp_path):
     rows = make_rows(5, gold=False)
     found = ask(rows, Labeller(unsteady, disorder=2), Method(votes=2))
     assert len(found) == 10
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     assert [example.id for example in labelled.examples] == ["r0", "r3", "r4"]
     assert {(r.id, r.cause, r.detail, r.cost_usd) for r in labelled.rejected} == {
         ("r1", "timed_out", "it was timed_out", None),
@@ -222,7 +222,7 @@ def test_multilabel_answers_are_lists(tmp_path):
     found = ask(rows, asker, Method(votes=2), task=task)
     assert {request.logprobs for request in asker.seen} == {0}
     answers = load(tmp_path, found, multilabel=True)
-    labelled = label_examples(rows, answers, labels=LABELS, multilabel=True)
+    labelled = label_examples(rows, answers)
     assert [e.target for e in labelled.examples] == [tuple(sets[n % 3]) for n in range(6)]
 
 
@@ -269,6 +269,6 @@ def test_inputs_with_fields_are_found_by_their_ids(tmp_path):
     rows = [replace(row, input={"subject": "hi", "body": row.text}) for row in make_rows(3)]
     found = ask(rows, Labeller(lambda request: {"label": about(request.messages[1]["content"])}))
     assert "text" not in found[0]
-    labelled = label_examples(rows, load(tmp_path, found), labels=LABELS, multilabel=False)
+    labelled = label_examples(rows, load(tmp_path, found))
     assert [e.target for e in labelled.examples] == [about(row.text) for row in rows]
     assert np.isfinite(labelled.examples[0].cost_usd)

@@ -169,7 +169,7 @@ def test_one_class_only_cannot_teach(task_folder):
 def test_without_a_test_row_nothing_runs(task_folder):
     loaded = load_task(task_folder / "task.yaml")
     rewrite(task_folder / "gold.jsonl", lambda rows: [{**row, "label": "fraud"} for row in rows])
-    with pytest.raises(DataError, match="no row with a person's label is left for the test"):
+    with pytest.raises(DataError, match="no row with a person's answer is left for the test"):
         read_evidence(loaded)
 
 

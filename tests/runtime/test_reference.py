@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from potstill.data import Example, Prediction, Source
+from potstill.data.extraction import Extraction, Value
 from potstill.runtime.reference import (
     CELLS,
     Reference,
@@ -100,3 +101,14 @@ def test_labels_of_a_multilabel_model_count_each():
     )
     assert known.labels == {"a": 1, "b": 1}
     assert known.judged.right.sum() == 1
+
+
+def test_an_extraction_counts_for_the_fields_that_it_has_values_of():
+    def said(value, confidence=None):
+        return Extraction({"party": (Value(value, confidence=confidence),), "law": ()})
+
+    predictions = [Prediction(said("Nike", 0.9), 0.8), Prediction(said("Kite", 0.7), 0.8)]
+    examples = [row("1", said("NIKE")), row("2", said("Pharma"))]
+    known = Reference.of(predictions, examples, ["party", "law"])
+    assert known.labels == {"party": 2, "law": 0}
+    assert (known.judged.rows.sum(), known.judged.right.sum()) == (2, 1)

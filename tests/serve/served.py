@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from potstill.data.example import Prediction
+from potstill.data.composed import Composed
+from potstill.data.example import Prediction, Text
+from potstill.data.extraction import Extraction, Money, Value
 from potstill.serve.registry import Registry, Source
+from potstill.spec.answer import AnswerSpec
 
 
 class Topics:
@@ -122,3 +125,96 @@ def registry_of(*servables: Any) -> Registry:
             for each in servables
         ]
     )
+
+
+class Papers(Topics):
+    """Finds a party and a fee; unsure of the party where the text says so."""
+
+    name = "papers"
+    labels = ("party", "fee", "day")
+    description = "Who pays what?"
+    card: Mapping[str, Any] = {
+        "checksum": "b" * 64,
+        "type": "extraction",
+        "labels": labels,
+        "task": {
+            "answer": {
+                "type": "extraction",
+                "fields": {
+                    "party": {"many": True, "description": "Who signs."},
+                    "fee": {"type": "money"},
+                    "day": {"type": "date", "required": True},
+                },
+            }
+        },
+    }
+
+    def _answer(self, value: Any) -> Prediction:
+        text = value if isinstance(value, str) else " ".join(value.values())
+        found: dict[str, tuple[Value, ...]] = {}
+        for name, words, held in (
+            ("party", "Ann", "Ann"),
+            ("party", "Bob", "Bob"),
+            ("fee", "$ 9", Money("9.00", "USD")),
+            ("day", "May 1st, 2020", "2020-05-01"),
+        ):
+            if (at := text.find(words)) >= 0:
+                one = Value(held, words, at, at + len(words), 0.9)
+                found[name] = (*found.get(name, ()), one)
+        unsure = ("party",) if "unsure" in text else ()
+        deferred = None if "day" in found else "unsure"
+        scores = dict.fromkeys(self.labels, 0.9)
+        return Prediction(Extraction(found, unsure), 0.7, scores, deferred=deferred)
+
+
+class Gists(Topics):
+    """Says the first three words."""
+
+    name = "gists"
+    labels = ()
+    card: Mapping[str, Any] = {
+        "checksum": "c" * 64,
+        "type": "generation",
+        "task": {"answer": {"type": "generation"}},
+    }
+
+    def _answer(self, value: Any) -> Prediction:
+        words = value.split()
+        guarded = ("length",) if len(words) > 3 else ()
+        return Prediction(Text(" ".join(words[:3]), guarded=guarded), None)
+
+
+class Files(Topics):
+    """Answers in parts: a label, what `Papers` finds, and a text or nothing."""
+
+    name = "files"
+    labels = ()
+    card: Mapping[str, Any] = {
+        "name": "files",
+        "type": "composite",
+        "parts": {
+            "kind": {"type": "label", "labels": ["paper", "other"]},
+            "found": {
+                "type": "extraction",
+                "fields": AnswerSpec.of_card(Papers.card).model_dump(mode="json")["fields"],
+            },
+            "fee": {"type": "amount"},
+            "gist": {"type": "generation"},
+            "parties": {"type": "list", "items": {"type": "text"}},
+            "sure": {"type": "number"},
+        },
+        "task": {"answer": None, "description": "Everything about a paper."},
+    }
+
+    def _answer(self, value: Any) -> Prediction:
+        found, gist = Papers().predict(value), Gists().predict(value)
+        doubtful = "unsure" in value
+        parts = {
+            "kind": "paper" if "Ann" in value else "other",
+            "found": found,
+            "fee": next((one.value for one in found.target.of("fee")), None),
+            "gist": None if doubtful else gist,
+            "parties": [one.value for one in found.target.of("party")],
+            "sure": found.confidence,
+        }
+        return Composed(None, parts=parts, unanswered={"gist": "unsure"} if doubtful else {})

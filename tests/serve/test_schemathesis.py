@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from served import Fielded, Topics
+from served import Fielded, Files, Gists, Papers, Topics
 
 pytest.importorskip("schemathesis")
 
@@ -23,7 +23,7 @@ def lines(_, value):
 
 
 def test_schemathesis_finds_nothing(start, tmp_path):
-    call = start(Topics(), Fielded())
+    call = start(Topics(), Fielded(), Papers(), Gists(), Files())
     hooks = tmp_path / "hooks.py"
     hooks.write_text(HOOKS, encoding="utf-8")
     found = subprocess.run(

@@ -281,7 +281,7 @@ def test_redaction_and_sampling_come_before_the_disk(
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or b"jo@example.com" not in path.read_bytes(), path.name
     (log,) = (tmp_path / "answers").iterdir()
-    reading = read_examples([log], loaded.task.data.columns, labelled=False)
+    reading = read_examples([log], loaded.task.data.columns, targets=None)
     assert [example.input for example in reading.examples] == ["loan for <email>"]
     assert reading.examples[0].target is None
 

@@ -80,7 +80,7 @@ def test_words_of_yaml_1_1_and_numbers_stay_labels(write):
         ("version: 1", "version: 2", "task.yaml:2: 'version' must be 1, not 2."),
         ("version: 1", "version: 1\nseed: true", "task.yaml:3: 'seed' must be a whole number, not"),
         ("version: 1", 'version: 1\nseed: "7"', "'seed' must be a whole number, not '7'."),
-        ("classification", "multilable", "task.yaml:4: 'type' must be 'classification' or 'mult"),
+        ("classification", "multilable", "task.yaml:4: 'type' must be 'classification', 'mult"),
         ("version: 1", "version: 1\nfilter: [validity, noize]", "Did you mean 'noise'?"),
         ("version: 1", "version: 1\nfilter: [noise, noise]", "task.yaml:3: 'filter': a filter st"),
         ("version: 1", "version: 1\nstudent: 5", "task.yaml:3: 'student' must be a mapping"),
@@ -125,9 +125,29 @@ def test_every_mistake_is_told_in_the_order_of_the_file(write):
 
 
 def test_missing_keys_are_named_with_their_meaning(write):
-    said = refusal(write("kind: task\nversion: 1\ntype: classification\ndata: {gold: g}\n"))
-    assert "the task lacks 'name', 'labels'." in said
-    assert "'labels' is: The taxonomy" in said
+    said = refusal(write("kind: task\nversion: 1\ntype: classification\nlabels: [a, b]\n"))
+    assert "the task lacks 'name', 'data'." in said
+    assert "'data' is: The evidence" in said
+
+
+@pytest.mark.parametrize(
+    ("type_", "more", "said"),
+    [
+        ("classification", "", "'labels' is missing"),
+        ("extraction", "", "'fields' and 'type: extraction' go together"),
+        ("classification", "labels: [a, b]\nfields: {when: {type: date}}\n", "go together"),
+        ("extraction", "labels: [a, b]\n", "'labels' does not go with 'type: extraction'"),
+        ("generation", "student: {mode: tuned}\n", "'student.mode: abstractive'"),
+        ("generation", "rounds: {max: 1}\n", "'rounds' is for tasks with labels"),
+        ("classification", "labels: [a, b]\ntext: {max_words: 9}\n", "'text' is for"),
+        ("extraction", "fields: {when: {type: choice}}\n", "needs at least two 'choices'"),
+        ("extraction", "fields: {when: {type: date, choices: [a, b]}}\n", "not 'date'"),
+        ("extraction", "fields: {a b: {}}\n", "cannot be a field's name"),
+    ],
+)
+def test_what_does_not_fit_the_type_of_a_task(write, type_, more, said):
+    head = f"kind: task\nversion: 1\nname: a\ntype: {type_}\ndata: {{gold: gold.jsonl}}\n"
+    assert said in refusal(write(head + more))
 
 
 @pytest.mark.parametrize(

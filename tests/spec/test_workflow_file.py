@@ -74,7 +74,7 @@ def test_overrides_go_before_the_file(write):
         ("output:", "outputs:", "workflow.yaml:11: unknown key 'outputs'. Did you mean 'output'?"),
         ("output: {first: [banking, route]}\n", "", "workflow.yaml:1: the workflow lacks 'output'. 'output' is: Which node's answer"),
         ("    model: models/router", "    modle: models/router", "workflow.yaml:6: unknown key 'modle'. Did you mean 'model'?"),
-        ("    model: models/router", "    step: splitt_clauses", "workflow.yaml:6: 'nodes.route.step' must be 'split_clauses', 'pick', 'join', 'union' or 'surest', not 'splitt_clauses'. Did you mean 'split_clauses'?"),
+        ("    model: models/router", "    step: splitt_clauses", "workflow.yaml:6: 'nodes.route.step' must be 'split_clauses', 'passage', 'pick', 'join', 'union' or 'surest', not 'splitt_clauses'. Did you mean 'split_clauses'?"),
         ("    model: models/router", "    model: a\n    teacher: b", "workflow.yaml:5: 'nodes.route': a node is one of 'model', 'workflow', 'teacher', 'step'; found 'model' and 'teacher'."),
         ("    model: models/router", "    on_error: defer", "found none of them"),
         ("    model: models/router", "    model: a\n    map: input\n    input: input", "workflow.yaml:5: 'nodes.route': 'map' names the list that the node reads"),

@@ -23,7 +23,7 @@ def load(tmp_path):
 
 def labelled(answers, count=1, multilabel=False):
     rows = [Example(id=str(number), input=f"text {number}") for number in range(count)]
-    return label_examples(rows, answers, labels=LABELS, multilabel=multilabel)
+    return label_examples(rows, answers)
 
 
 def test_a_soft_answer_is_a_soft_label(load):

@@ -116,7 +116,7 @@ def test_auto_keeps_the_frozen_candidate_where_nothing_is_won(
 def test_auto_does_not_try_on_a_cpu_what_takes_too_long(
     train: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("potstill.train.candidates._MOST_CPU_OPERATIONS", 1.0)
+    monkeypatch.setattr("potstill.train.candidates.MOST_CPU_OPERATIONS", 1.0)
     assert [row["mode"] for row in train(options={"mode": "auto"}).candidates] == ["frozen"]
 
 
@@ -256,9 +256,9 @@ def test_an_interrupted_training_goes_on_exactly(
     rows_done: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from potstill.train import tuned
+    from potstill.train import loop
 
-    monkeypatch.setattr(tuned, "_CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(loop, "_CHECKPOINT_S", 0.0)
     whole = train(options={"mode": "tuned"}, folder=tmp_path / "whole")
     steps: list[int] = []
 
@@ -282,9 +282,9 @@ def test_an_interrupted_training_goes_on_exactly(
 def test_a_checkpoint_of_other_rows_is_not_gone_on_with(
     train: Callable[..., Trained], make_rows: RowMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from potstill.train import tuned
+    from potstill.train import loop
 
-    monkeypatch.setattr(tuned, "_CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(loop, "_CHECKPOINT_S", 0.0)
 
     def kill(phase: str, done: int, _: int) -> None:
         if phase == "tune" and done > 60:

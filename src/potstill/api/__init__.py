@@ -7,6 +7,7 @@ from potstill.api.attributing import Attributed, attribute
 from potstill.api.judging import Question, compare, evaluate, read_question
 from potstill.api.loading import load
 from potstill.api.making import RUNS, CheckResult, check, plan, run
+from potstill.api.parts import PartsEvaluation, evaluate_parts, judge_workflow
 from potstill.api.serving import serve
 from potstill.api.tracing import trace
 from potstill.api.watching import watch
@@ -15,11 +16,14 @@ __all__ = [
     "RUNS",
     "Attributed",
     "CheckResult",
+    "PartsEvaluation",
     "Question",
     "attribute",
     "check",
     "compare",
     "evaluate",
+    "evaluate_parts",
+    "judge_workflow",
     "load",
     "plan",
     "read_question",

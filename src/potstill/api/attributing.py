@@ -68,7 +68,7 @@ def attribute(
     Raises:
         PotstillError: the workflow or the data cannot be read.
     """
-    from potstill.evaluate import evaluate
+    from potstill.evaluate import measure_of
     from potstill.evaluate.intervals import difference_interval, resampled_sums, share_interval
     from potstill.evaluate.metrics import RESAMPLES
     from potstill.workflow import Workflow
@@ -90,11 +90,9 @@ def attribute(
         return difference_interval(float(better.mean()), many)
 
     return Attributed(
-        evaluation=evaluate(
+        evaluation=measure_of(question.answer).evaluate(
             found.predictions[: len(question.gold)],
             question.gold,
-            labels=question.labels,
-            multilabel=question.multilabel,
             seed=seed,
             name=workflow.name,
             outside=found.predictions[len(question.gold) :],

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.api.loading import load, must_exist
-from potstill.data import Example, Input, Predictor
+from potstill.data import Example, Input, Predictor, labels_of
+from potstill.data.answers import target_reader
 from potstill.data.reading import check_labels, read_examples, read_rows
 from potstill.errors import DataError, PotstillError
+from potstill.spec.answer import AnswerSpec
 from potstill.spec.task import Columns
 
 if TYPE_CHECKING:
     from potstill.evaluate import Comparison, Evaluation
-    from potstill.runtime import Model
+    from potstill.runtime import Loaded
     from potstill.workflow import Workflow
 
 _SPEC_FILES = (".yaml", ".yml")
@@ -28,15 +30,13 @@ class Question:
     Attributes:
         gold: rows with a person's label.
         outside: rows that a person found to fit none of the labels.
-        labels: the taxonomy.
-        multilabel: whether a row may have several labels, or none.
+        answer: what an answer is made of.
         columns: which column of the data holds what.
     """
 
     gold: list[Example]
     outside: list[Example]
-    labels: tuple[str, ...]
-    multilabel: bool
+    answer: AnswerSpec
     columns: Columns
 
     @property
@@ -46,7 +46,7 @@ class Question:
 
 
 def read_question(
-    models: Sequence[Model | Workflow], data: Path | str, changes: Mapping[str, Any] | None = None
+    models: Sequence[Loaded | Workflow], data: Path | str, changes: Mapping[str, Any] | None = None
 ) -> Question:
     """Gold rows read as the models expect them.
 
@@ -64,6 +64,13 @@ def read_question(
             a score over the remaining rows would not be the score of this file.
         PotstillError: the models have different labels.
     """
+    for model in models:
+        if model.card.get("type") == "composite":
+            raise PotstillError(
+                f"the answers of {model.name!r} have several parts, of which each is another thing.",
+                hint="Judge them with: potstill evaluate WORKFLOW --data GOLD; or compare two "
+                "models of one part.",
+            )
     for other in models[1:]:
         if set(other.labels) != set(models[0].labels):
             differing = sorted(set(other.labels) ^ set(models[0].labels))
@@ -73,34 +80,31 @@ def read_question(
             )
     known = models[0].card["task"].get("columns") if models else None
     columns = Columns.model_validate({**(known or {}), **(changes or {})})
-    if models:
-        multilabel = models[0].multilabel
-    else:
-        first = next(read_rows(Path(data)), None)
-        multilabel = first is not None and isinstance(first.fields.get(columns.target), list)
-    reading = read_examples([Path(data)], columns, multilabel=multilabel, labelled=True)
+    answer = AnswerSpec.of_card(models[0].card) if models else _labels_alone(Path(data), columns)
+    reading = read_examples([Path(data)], columns, targets=target_reader(answer))
     rejected = list(reading.rejected)
     stranger = models[0].card["task"].get("out_of_scope") if models else None
     outside = [row for row in reading.examples if stranger and row.target == stranger]
     gold = [row for row in reading.examples if not stranger or row.target != stranger]
-    if models:
-        rejected += check_labels(gold, models[0].labels)[1]
+    if models and answer.labelling:
+        rejected += check_labels(gold, answer.labels)[1]
     if rejected:
         raise DataError(
             f"{len(rejected)} of the rows cannot be judged; the first: {rejected[0].detail}.",
             where=str(data),
             hint="Mend or remove these rows; a score over the rest would not be this file's.",
         )
-    found = (
-        (example.target,) if isinstance(example.target, str) else example.target or ()
-        for example in gold
-    )
-    labels = (
-        models[0].labels if models else tuple(sorted({name for names in found for name in names}))
-    )
-    return Question(
-        gold=gold, outside=outside, labels=labels, multilabel=multilabel, columns=columns
-    )
+    if not models:
+        found = {name for example in gold for name in labels_of(example.target)}
+        answer = answer.model_copy(update={"labels": tuple(sorted(found))})
+    return Question(gold=gold, outside=outside, answer=answer, columns=columns)
+
+
+def _labels_alone(data: Path, columns: Columns) -> AnswerSpec:
+    """What rows that no model explains are taken for: labels, several where they stand in lists."""
+    first = next(read_rows(data), None)
+    several = first is not None and isinstance(first.fields.get(columns.target), list)
+    return AnswerSpec(type="multilabel" if several else "classification")
 
 
 def _recorded(path: Path, question: Question) -> Predictor:
@@ -109,8 +113,7 @@ def _recorded(path: Path, question: Question) -> Predictor:
 
     answers = RecordedAnswers.load(
         [path],
-        labels=question.labels,
-        multilabel=question.multilabel,
+        answer=question.answer,
         columns=question.columns,
     )
     answers.check_coverage(question.gold)
@@ -151,17 +154,16 @@ def evaluate(
     Raises:
         PotstillError: the model or the data cannot be read.
     """
-    from potstill.evaluate import evaluate as judge
+    from potstill.evaluate import measure_of, thresholds_of
 
     question, [found] = _judged([predictor], data, columns)
-    return judge(
+    return measure_of(question.answer).evaluate(
         found.predict(question.inputs),
         question.gold,
-        labels=question.labels,
-        multilabel=question.multilabel,
         seed=seed,
         name=found.name,
         outside=found.predict([row.input for row in question.outside]),
+        thresholds=thresholds_of(getattr(found, "card", {})),
     )
 
 
@@ -178,15 +180,13 @@ def compare(
     Raises:
         PotstillError: a model or the data cannot be read, or their labels differ.
     """
-    from potstill.evaluate import compare as judge_pair
+    from potstill.evaluate import measure_of
 
     question, [one, other] = _judged([a, b], data, columns)
-    return judge_pair(
+    return measure_of(question.answer).compare(
         one.predict(question.inputs),
         other.predict(question.inputs),
         question.gold,
-        labels=question.labels,
-        multilabel=question.multilabel,
         names=(_title(one, a), _title(other, b)),
         seed=seed,
     )

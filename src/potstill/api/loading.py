@@ -11,14 +11,14 @@ from potstill.runtime.finding import find_model
 
 if TYPE_CHECKING:
     from potstill.data import Predictor
-    from potstill.runtime import Model
+    from potstill.runtime import Loaded
     from potstill.spec.loading import LoadedTask
     from potstill.workflow import Workflow
 
 
 def load(
     path: Path | str, *, overrides: Sequence[str] = (), workers: int | None = None
-) -> Model | Workflow:
+) -> Loaded | Workflow:
     """The model in a folder, or the workflow of a file.
 
     Args:
@@ -36,9 +36,9 @@ def load(
         from potstill.workflow import Workflow
 
         return Workflow.load(path, overrides=overrides, load_teacher=teacher, workers=workers)
-    from potstill.runtime import Model
+    from potstill.runtime import load_model
 
-    return Model.load(find_model(path), workers=workers)
+    return load_model(find_model(path), workers=workers)
 
 
 def teacher(loaded: LoadedTask) -> Predictor:

@@ -101,7 +101,8 @@ class CheckResult:
     Attributes:
         task: the task's name.
         rows: rows by role: unlabeled, train, dev, test.
-        labels: rows with a person's label, for each label.
+        kind: what an answer consists of: ``label``, or ``field``.
+        labels: rows with a person's answer, for each label or field.
         answered: answers by teacher among the unlabelled rows.
         rejected: rows set aside, by cause.
         warnings: what a person should look at before paying.
@@ -110,6 +111,7 @@ class CheckResult:
 
     task: str
     rows: Mapping[str, int]
+    kind: str
     labels: Mapping[str, int]
     answered: Mapping[str, int]
     rejected: Mapping[str, int]

@@ -18,7 +18,7 @@ from potstill.spec.loading import LoadedTask, load_task, load_workflow
 if TYPE_CHECKING:
     from starlette.routing import Router
 
-    from potstill.runtime import Model
+    from potstill.runtime import Loaded
     from potstill.serve.contract import Fallback, Recorder
     from potstill.serve.hall import Hall
     from potstill.serve.registry import Registry, Source
@@ -124,7 +124,7 @@ def _of_tasks(
     return present, awaited
 
 
-def _load(path: Path) -> Model | Workflow:
+def _load(path: Path) -> Loaded | Workflow:
     # The server's own threads do the work.
     return load(path, workers=1)
 
@@ -155,16 +155,24 @@ def _rooms(tasks: Sequence[LoadedTask], record: Path | None) -> list[tuple[Loade
 
 
 def _check_labels(tasks: Sequence[LoadedTask], registry: Registry) -> None:
-    """Refuse a task whose labels are not those of the model of its name."""
+    """Refuse a task whose labels, or fields, are not those of the model of its name."""
     for loaded in tasks:
-        if loaded.task.name not in registry:
+        task = loaded.task
+        if task.name not in registry:
             continue
-        labels = registry.find(loaded.task.name).current.facts.labels
-        if strange := sorted(labels.keys() ^ set(loaded.task.label_names)):
+        model = registry.find(task.name).current
+        what = "fields" if task.type == "extraction" else "labels"
+        if task.labelling != model.facts.labelling:
             raise SpecError(
-                f"the task and the model {loaded.task.name!r} do not have the same labels: "
+                f"the model {task.name!r} is of the type {model.facts.type!r}.",
+                where=loaded.where("type"),
+                hint="Run the task again, or serve the model of this task.",
+            )
+        if strange := sorted(set(model.lane.servable.labels) ^ set(task.answer.names)):
+            raise SpecError(
+                f"the task and the model {task.name!r} do not have the same {what}: "
                 f"{strange[0]!r} is in one alone.",
-                where=loaded.where("labels"),
+                where=loaded.where(what),
                 hint="Run the task again, or serve the model of this task.",
             )
 

@@ -51,6 +51,12 @@ def watch(
         )
     folder = find_model(Path(model))
     card = read_card(folder)
+    if card.kind not in ("classification", "multilabel"):
+        raise ModelError(
+            f"what a model of the type {card.kind!r} meets in production is not watched.",
+            where=str(folder),
+            hint="Judge it on rows with a person's answer: potstill evaluate MODEL --data GOLD.",
+        )
     remembered = card.document.get("reference")
     if remembered is None:
         raise ModelError(

@@ -42,10 +42,11 @@ def init(
         str | None, typer.Option(help="Name of the task; default: that of the file.")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--type", help="classification or multilabel.")
+        str, typer.Option("--type", help="classification, multilabel, extraction or generation.")
     ] = "classification",
     gold: Annotated[
-        Path | None, typer.Option(help="A file with a person's labels, to take the taxonomy from.")
+        Path | None,
+        typer.Option(help="A file with a person's answers, to take the labels or fields from."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -97,7 +98,8 @@ def _tell_workflow(path: Path, graph: Graph, *, as_json: bool) -> None:
         facts = {
             "workflow": graph.loaded.workflow.name,
             "version": graph.version,
-            "labels": list(graph.answer.labels),
+            "answer": str(graph.answer),
+            "labels": list(getattr(graph.answer, "labels", ())),
             "nodes": nodes,
             "warnings": list(graph.warnings),
             "mermaid": drawn,
@@ -129,10 +131,11 @@ def _tell_task(path: Path, result: CheckResult, *, as_json: bool) -> None:
         return
     rows = [(role, f"{count:,}") for role, count in result.rows.items()]
     terminal.print_table(["rows", ""], rows)
-    terminal.print_table(
-        ["label", "a person's rows"],
-        [(name, f"{count:,}") for name, count in result.labels.items()],
-    )
+    if result.labels:
+        terminal.print_table(
+            [result.kind, "a person's rows"],
+            [(name, f"{count:,}") for name, count in result.labels.items()],
+        )
     if result.answered:
         terminal.print_table(
             ["teacher", "answers"], [(name, f"{n:,}") for name, n in result.answered.items()]

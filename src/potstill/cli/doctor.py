@@ -50,10 +50,10 @@ def doctor(
     facts = {**_machine(), **{f"extra {name}": _installed(p) for name, p in _PARTS.items()}}
     healthy = True
     if model is not None:
-        from potstill.runtime import Model
+        from potstill.runtime import load_model
         from potstill.runtime.finding import find_model
 
-        check = Model.load(find_model(model)).self_check()
+        check = load_model(find_model(model)).self_check()
         healthy = check.label_flips == 0
         facts["model"] = (
             f"{check.label_flips} of {check.probes} probe answers differ from those at export; "

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 def print_report(report: Mapping[str, Any], folder: Path) -> None:
     """The main table of a report, its gates, and where the whole of it lies."""
+    from potstill.evaluate.wording import METRIC_NAMES, SHOWN_METRICS
+
     entries = report["entries"]
-    metric = "micro_f1" if report["task"]["type"] == "multilabel" else "accuracy"
+    measured = entries[0]["evaluation"]["metrics"]
+    first, *others = [m for m in SHOWN_METRICS[report["task"]["type"]] if m in measured]
     terminal.print_table(
         [
             f"{entries[0]['evaluation']['n']:,} held-out rows",
-            metric.replace("_", " "),
+            METRIC_NAMES[first],
             "95% interval",
-            "macro F1",
+            METRIC_NAMES[others[0]],
             "ms",
             "USD/million",
         ],
-        [_entry_row(entry, metric) for entry in entries],
+        [_entry_row(entry, first, others[0]) for entry in entries],
     )
     _print_bill(report.get("bill"))
     for gate in report["gates"]:
@@ -76,14 +79,14 @@ def _month_row(month: Mapping[str, Any]) -> list[str]:
     return row if month["teacher_usd"] is None else [*row, f"{month['teacher_usd']:,.2f}"]
 
 
-def _entry_row(entry: Mapping[str, Any], metric: str) -> list[str]:
+def _entry_row(entry: Mapping[str, Any], metric: str, second: str) -> list[str]:
     metrics = entry["evaluation"]["metrics"]
     score, latency, price = metrics[metric], entry["latency"], entry["usd_per_million"]
     return [
         f"{entry['evaluation']['name']} ({entry['role']})",
         f"{score['value']:.3f}",
         f"{score['low']:.3f} to {score['high']:.3f}",
-        f"{metrics['macro_f1']['value']:.3f}",
+        f"{metrics[second]['value']:.3f}",
         f"{latency['p50_ms']:,.1f}" if latency else "unknown",
         f"{price:,.2f}" if price is not None else "unknown",
     ]
@@ -103,19 +106,15 @@ def print_comparison(result: Comparison, examples: int) -> None:
         f"only the first is right: {result.wins}; only the second: {result.losses}; "
         f"McNemar p = {result.p_value:.3g}: the first is {result.outcome}"
     )
+    from potstill.evaluate.wording import target_text
+
     differing = [row for row in result.rows if row.outcome != "tie"][:examples]
     if differing:
         terminal.print_table(
             ["id", "gold", "first", "second"],
-            [(row.id, _text(row.gold), _text(row.a), _text(row.b)) for row in differing],
+            [(row.id, *map(target_text, (row.gold, row.a, row.b))) for row in differing],
             text_columns=4,
         )
-
-
-def _text(target: object) -> str:
-    if isinstance(target, tuple):
-        return ", ".join(str(label) for label in target) or "none"
-    return "no answer" if target is None else str(target)
 
 
 def print_plan(plan: Plan) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from potstill.data import Input
     from potstill.data.reading import BrokenRow, Row
     from potstill.evaluate import Evaluation, Interval
-    from potstill.runtime import Model
+    from potstill.runtime import Loaded
     from potstill.spec.task import Columns
     from potstill.workflow import Workflow
 
@@ -114,7 +114,7 @@ def _tolerant_rows(data: str, kind: str, stack: ExitStack) -> Iterator[Row | Bro
 
 
 def _answers(
-    model: Model | Workflow, rows: Iterator[Row | BrokenRow], columns: Columns
+    model: Loaded | Workflow, rows: Iterator[Row | BrokenRow], columns: Columns
 ) -> Iterator[dict[str, Any]]:
     """An answer for each row, in order and with its id; the model sees only rows with a text.
 
@@ -199,27 +199,31 @@ def evaluate(
 def _judge(predictor: Path, data: Path, columns: dict[str, Any], *, as_json: bool) -> None:
     from potstill import api
 
-    if predictor.suffix.lower() in (".yaml", ".yml"):
-        attributed = api.attribute(predictor, data, columns=columns)
-        if as_json:
-            terminal.print_json(attributed.to_json())
-        else:
-            from potstill.cli.tables import print_attribution
-
-            print_attribution(attributed, _figures(attributed.evaluation))
-        return
-    result = api.evaluate(predictor, data, columns=columns)
+    workflow = predictor.suffix.lower() in (".yaml", ".yml")
+    judge = api.judge_workflow if workflow else api.evaluate
+    result = judge(predictor, data, columns=columns)
     if as_json:
         terminal.print_json(result.to_json())
-        return
+    elif isinstance(result, api.Attributed):
+        from potstill.cli.tables import print_attribution
+
+        print_attribution(result, _figures(result.evaluation))
+    elif isinstance(result, api.PartsEvaluation):
+        for name, part in result.parts.items():
+            _print_figures(part, f"{name}: {part.n:,} rows")
+    else:
+        _print_figures(result, f"{result.n:,} rows")
+        terminal.next_step(f"potstill compare {predictor} OTHER --data {data}")
+
+
+def _print_figures(found: Evaluation, title: str) -> None:
     terminal.print_table(
-        [f"{result.n:,} rows", "value", "95% interval"],
+        [title, "value", "95% interval"],
         [
             (name, f"{value.value:.3f}", f"{value.low:.3f} to {value.high:.3f}")
-            for name, value in _figures(result).items()
+            for name, value in _figures(found).items()
         ],
     )
-    terminal.next_step(f"potstill compare {predictor} OTHER --data {data}")
 
 
 def _watch(model: Path, against: Path, picks: Path | None, most: int, *, as_json: bool) -> None:

@@ -11,11 +11,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from potstill.data.extraction import Extraction
+
 Input = str | Mapping[str, str]
 """What a model reads: one text, or named fields."""
 
-Target = str | tuple[str, ...]
-"""What is wanted: a label (classification) or labels (multilabel)."""
+Labels = str | tuple[str, ...]
+"""A label (classification) or labels (multilabel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that is wanted or answered: a summary, say.
+
+    Attributes:
+        text: the text itself.
+        references: further texts that a person holds equally right; only gold has them.
+        guarded: the guards that changed it, or put another student's text in its place.
+    """
+
+    text: str
+    references: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"text": …}``, with ``references`` and ``guarded`` where there are any."""
+        row = {"references": list(self.references), "guarded": list(self.guarded)}
+        return {"text": self.text, **{key: names for key, names in row.items() if names}}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Text:
+        """The inverse of `to_json`."""
+        return cls(row["text"], *(tuple(row.get(key, ())) for key in ("references", "guarded")))
+
+
+Target = Labels | Extraction | Text
+"""What is wanted: labels, values of fields, or a text, as the type of the task says."""
 
 Split = Literal["train", "dev", "test"]
 SourceKind = Literal["person", "model", "dataset", "rule"]
@@ -29,6 +60,41 @@ def text_of(value: Input) -> str:
     if isinstance(value, str):
         return value
     return "\n".join(f"{name}: {field}" for name, field in value.items())
+
+
+def document_of(value: Input) -> str:
+    """The text that offsets count in: the input, or the first of its named fields."""
+    return value if isinstance(value, str) else next(iter(value.values()), "")
+
+
+def context_of(value: Input) -> str:
+    """What an input says beside its document, as ``name: value`` lines; empty for a bare text."""
+    if isinstance(value, str):
+        return ""
+    return "\n".join(f"{name}: {said}" for name, said in list(value.items())[1:])
+
+
+def labels_of(target: Target | None) -> tuple[str, ...]:
+    """The labels of a target as a tuple: one, several or none.
+
+    Raises:
+        TypeError: the target is none of labels, but fields or a text.
+    """
+    if isinstance(target, Extraction | Text):
+        raise TypeError(f"{type(target).__name__} has no labels")
+    return (target,) if isinstance(target, str) else target or ()
+
+
+def target_to_json(target: Target | None) -> Any:
+    """A target as JSON writes it: a label, a list of labels, or an object that tells its kind."""
+    return target.to_json() if isinstance(target, Extraction | Text) else target
+
+
+def target_from_json(row: Any) -> Target | None:
+    """The inverse of `target_to_json`."""
+    if isinstance(row, Mapping):
+        return Extraction.from_json(row) if "fields" in row else Text.from_json(row)
+    return tuple(row) if isinstance(row, list) else row
 
 
 def id_of(value: Input) -> str:
@@ -110,6 +176,7 @@ class Example:
     def to_json(self) -> dict[str, Any]:
         """A dictionary for one line of JSON; what is None or empty is left out."""
         row = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sources"}
+        row["target"] = target_to_json(self.target)
         if self.sources:
             row["sources"] = [
                 {key: value for key, value in asdict(source).items() if value is not None}
@@ -122,8 +189,7 @@ class Example:
         """The inverse of `to_json`."""
         known = dict(row)
         known["sources"] = tuple(Source.from_json(source) for source in row.get("sources", ()))
-        if isinstance(known.get("target"), list):
-            known["target"] = tuple(known["target"])
+        known["target"] = target_from_json(known.get("target"))
         return cls(**known)
 
 
@@ -137,8 +203,9 @@ class Prediction:
             as a guess that helps whoever answers instead.
         confidence: calibrated probability that the target is right, 0 to 1; None where
             the predictor has no such notion (a recorded hard answer).
-        scores: a probability for each label, in the order of the model's labels; empty
-            where the predictor has none.
+        scores: a probability for each label, in the order of the model's labels; for an
+            extraction the probability that what is said of a field is right, its absence
+            included; None where the predictor has none.
         truncated: whether the model read only the beginning of the input.
         deferred: why the target must not be taken for an answer; None where it may.
         out_of_scope: probability that the input fits none of the labels, 0 to 1; None where
@@ -154,20 +221,23 @@ class Prediction:
 
     @property
     def answer(self) -> Target | None:
-        """The target, unless it is deferred: what a caller may act on."""
+        """The target, unless it is deferred: what a caller may act on.
+
+        In an extraction single fields may be unsure all the same: see `Extraction.unsure`.
+        """
         return None if self.deferred else self.target
 
     def to_json(self) -> dict[str, Any]:
-        """``{"label" or "labels": …, "confidence": …, "scores": {…}}``.
+        """``{"label" or "labels" or "fields" or "text": …, "confidence": …, "scores": {…}}``.
 
         A deferred prediction has null for its label, ``deferred`` with the reason, and the
-        target as ``guess``.
+        target as ``guess``. The fields that are unsure of an extraction are null as well, and
+        stand in ``guess``.
         """
-        key = "labels" if isinstance(self.target, tuple) else "label"
-        row: dict[str, Any] = {key: self.answer}
+        row = _answer_to_json(self.target, answered=self.deferred is None)
         if self.deferred is not None:
             row["deferred"] = self.deferred
-            row["guess"] = self.target
+            row.setdefault("guess", target_to_json(self.target))
         if self.confidence is not None:
             row["confidence"] = self.confidence
         if self.out_of_scope is not None:
@@ -177,6 +247,20 @@ class Prediction:
         if self.truncated:
             row["truncated"] = True
         return row
+
+
+def _answer_to_json(target: Target | None, *, answered: bool) -> dict[str, Any]:
+    if isinstance(target, Text):
+        return target.to_json() if answered else {"text": None}
+    if isinstance(target, Extraction):
+        held = target.to_json()["fields"]
+        unsure = target.unsure if answered else tuple(held)
+        row: dict[str, Any] = {
+            "fields": {name: None if name in unsure else found for name, found in held.items()}
+        }
+        guessed = {name: held[name] for name in unsure if name in held}
+        return {**row, "guess": {"fields": guessed}} if guessed else row
+    return {"labels" if isinstance(target, tuple) else "label": target if answered else None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

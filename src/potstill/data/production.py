@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from potstill.data.example import Input, Prediction, Target
+from potstill.data.example import (
+    Input,
+    Prediction,
+    Target,
+    Text,
+    target_from_json,
+    target_to_json,
+)
+from potstill.data.extraction import Extraction
 from potstill.data.reading import BrokenRow, tolerant_jsonl_rows
 from potstill.errors import DataError
 
@@ -73,7 +81,7 @@ class Kept:
             "prediction": prediction,
             "by": self.by,
             "fallback": self.fallback,
-            "answer": self.answer,
+            "answer": target_to_json(self.answer),
             "ms": round(self.ms, 3),
         }
         known = {key: value for key, value in row.items() if value is not None}
@@ -89,7 +97,7 @@ class Kept:
         """
         known: dict[str, Any] = dict(row)
         known["prediction"] = _prediction_of(row["prediction"])
-        known["answer"] = _target_of(row.get("answer"))
+        known["answer"] = target_from_json(row.get("answer"))
         return cls(**known)
 
 
@@ -139,9 +147,8 @@ def _nothing_kept(folder: Path, model: str) -> DataError:
 
 
 def _prediction_of(row: Mapping[str, Any]) -> Prediction:
-    place = "labels" if "labels" in row else "label"
     return Prediction(
-        _target_of(row["guess"] if "deferred" in row else row[place]),
+        _target_of(row),
         row.get("confidence"),
         None,
         row.get("truncated", False),
@@ -150,5 +157,18 @@ def _prediction_of(row: Mapping[str, Any]) -> Prediction:
     )
 
 
-def _target_of(value: Any) -> Target | None:
-    return tuple(value) if isinstance(value, list) else value
+def _target_of(row: Mapping[str, Any]) -> Target | None:
+    """What was predicted, be it an answer or a guess."""
+    guess = row.get("guess")
+    if "fields" in row:
+        guessed: Mapping[str, Any] = (guess or {}).get("fields", {})
+        unsure = () if "deferred" in row else tuple(guessed)
+        held = {
+            name: guessed[name] if found is None else found for name, found in row["fields"].items()
+        }
+        return Extraction.from_json({"fields": held, "unsure": unsure})
+    if "deferred" in row:
+        return target_from_json(guess)
+    if "text" in row:
+        return Text.from_json(row)
+    return target_from_json(row["labels" if "labels" in row else "label"])

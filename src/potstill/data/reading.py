@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from potstill.data.example import Example, Input, Rejection, Source, Target, id_of
+from potstill.data.answers import RowFault, TargetReader
+from potstill.data.example import Example, Input, Rejection, Source, id_of, labels_of
 from potstill.errors import DataError
 from potstill.spec.task import Columns
 
@@ -32,6 +33,8 @@ SUFFIXES = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
+_EMPTY = {"no_label": "a label", "no_text": "a text", "no_fields": "fields"}
+"""Causes of a rejection that say that the cell of a person's answer holds none."""
 _BOM = b"\xef\xbb\xbf"
 # What "surrogateescape" makes of bytes that are not UTF-8; no UTF-8 text decodes to these.
 _BROKEN_BYTE = re.compile("[\udc80-\udcff]")
@@ -253,25 +256,6 @@ def input_of(row: Row, columns: Columns) -> Input | None:
     return texts if any(value.strip() for value in texts.values()) else None
 
 
-def label_text(value: object) -> str:
-    """A label as a task file would have it: trimmed, JSON's ``true`` as it is, 2.0 as ``2``."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def target_of(value: object, *, multilabel: bool) -> Target | None:
-    """A cell as a target; None where it is empty. Labels are kept as written, trimmed."""
-    if value is None:
-        return None
-    if multilabel:
-        parts = value if isinstance(value, list) else label_text(value).split(",")
-        return tuple(text for text in map(label_text, parts) if text)
-    return label_text(value) or None
-
-
 def cell_text(value: object) -> str | None:
     """An id or a group as its words; None where the cell is empty."""
     return None if value is None else str(value).strip() or None
@@ -281,22 +265,20 @@ def read_examples(
     paths: Sequence[Path],
     columns: Columns,
     *,
-    multilabel: bool = False,
-    labelled: bool,
+    targets: TargetReader | None,
     grouped: bool = False,
     terms: str | None = None,
 ) -> Reading:
     """Examples from data files, with their sources, and the rows that cannot be used.
 
-    A labelled row is gold: its sources are the data set (the input) and a person (the
+    A row with a target is gold: its sources are the data set (the input) and a person (the
     target). Two rows under one id are one example when they agree, and both are rejected
     when they do not, since nothing tells which is right.
 
     Args:
         paths: JSONL, CSV or Parquet files.
         columns: which column holds what.
-        multilabel: whether targets are several labels.
-        labelled: whether a target is expected.
+        targets: makes a target of a person's answer; None where none is expected.
         grouped: whether the group's column, where one is mapped, must be there.
         terms: licence or terms-of-use id of the texts.
 
@@ -310,11 +292,14 @@ def read_examples(
         first: Row | None = None
         there: dict[str, None] = {}
         causes: Counter[str] = Counter()
+        fault = ""
         for row in read_rows(path):
             first = first or row
             there.update(dict.fromkeys(row.fields))
-            found = _example(row, columns, path.name, multilabel, labelled, terms)
+            found = _example(row, columns, path.name, targets, terms)
             if isinstance(found, Rejection):
+                if found.example is not None:
+                    fault = fault or found.detail
                 causes[found.cause] += 1
                 rejected.append(found)
                 continue
@@ -326,7 +311,7 @@ def read_examples(
         if first is None:
             raise DataError("the file holds no rows.", where=str(path))
         if not causes["usable"]:
-            _explain_unusable(path, first.where, there, causes, columns, labelled)
+            _explain_unusable(path, first.where, there, causes, columns, fault, targets is not None)
         if grouped and columns.group is not None:
             _require_column(columns.group, there, str(path))
     for identifier in conflicting:
@@ -335,7 +320,7 @@ def read_examples(
 
 
 def _example(
-    row: Row, columns: Columns, file: str, multilabel: bool, labelled: bool, terms: str | None
+    row: Row, columns: Columns, file: str, targets: TargetReader | None, terms: str | None
 ) -> Example | Rejection:
     value = input_of(row, columns)
     identifier = cell_text(row.fields.get(columns.id))
@@ -353,15 +338,16 @@ def _example(
         group=cell_text(row.fields.get(columns.group)) if columns.group else None,
         sources=tuple(sources),
     )
-    if not labelled:
+    if targets is None:
         return example
-    target = target_of(row.fields.get(columns.target), multilabel=multilabel)
-    if target is None:
+    try:
+        target = targets(row.fields.get(columns.target), value)
+    except RowFault as fault:
         return Rejection(
             id=example.id,
             stage="read",
-            cause="no_label",
-            detail=f"{row.where} holds no label in {columns.target!r}",
+            cause=fault.cause,
+            detail=f"{row.where}, column {columns.target!r}: {fault.detail}",
             example=example,
         )
     person = Source(kind="person", name=file, contributed=("target",), stage="read", terms=terms)
@@ -384,17 +370,23 @@ def _explain_unusable(
     there: Iterable[str],
     causes: Counter[str],
     columns: Columns,
+    fault: str,
     labelled: bool,
 ) -> None:
     """Say which column is missing, and which one was probably meant; else what all rows lack."""
     wanted = [columns.input] if isinstance(columns.input, str) else list(columns.input)
     for name in [*wanted, columns.target] if labelled else wanted:
         _require_column(name, there, first)
-    unlabelled = causes["no_label"]
-    if unlabelled:
-        of = "rows" if unlabelled == causes.total() else "rows with a text"
+    untaught = causes.total() - causes["empty_text"]
+    if untaught:
+        of = "rows" if untaught == causes.total() else "rows with a text"
+        empty = next((what for cause, what in _EMPTY.items() if causes[cause] == untaught), None)
+        if empty is None:
+            raise DataError(
+                f"none of the {untaught} {of} can be used; the first: {fault}.", where=str(path)
+            )
         raise DataError(
-            f"none of the {unlabelled} {of} holds a label in column {columns.target!r}.",
+            f"none of the {untaught} {of} holds {empty} in column {columns.target!r}.",
             where=str(path),
             hint="Fill it in, or map another column with 'columns'.",
         )
@@ -423,7 +415,7 @@ def check_labels(
     kept: list[Example] = []
     rejected: list[Rejection] = []
     for example in examples:
-        given = (example.target,) if isinstance(example.target, str) else example.target or ()
+        given = labels_of(example.target)
         unknown = [label for label in given if label not in known]
         if not unknown:
             kept.append(example)

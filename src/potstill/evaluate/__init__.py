@@ -6,6 +6,8 @@ Numpy is enough for everything but the TF-IDF baseline, which needs scikit-learn
 from potstill.evaluate.baselines import MAJORITY, TFIDF, Majority, TfidfLogistic
 from potstill.evaluate.bill import Bill, Month, monthly_bill
 from potstill.evaluate.calibration import Bin, Calibration, CoveragePoint
+from potstill.evaluate.decisions import FieldDecisions
+from potstill.evaluate.fields import compare_fields, evaluate_fields
 from potstill.evaluate.gates import GateResult, check_gates
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.latency import (
@@ -14,6 +16,7 @@ from potstill.evaluate.latency import (
     measure_latency,
     usd_per_million,
 )
+from potstill.evaluate.measures import Measure, measure_of, thresholds_of
 from potstill.evaluate.metrics import (
     Confusion,
     Evaluation,
@@ -21,17 +24,16 @@ from potstill.evaluate.metrics import (
     evaluate,
     fidelity,
 )
+from potstill.evaluate.mistakes import Mistake, worst_mistakes
 from potstill.evaluate.paired import ComparedRow, Comparison, compare, mcnemar_p
 from potstill.evaluate.render import write_report
 from potstill.evaluate.report import (
     Entry,
     FilterCount,
     LineageShare,
-    Mistake,
     Report,
     SplitCount,
     TaskFacts,
-    worst_mistakes,
 )
 from potstill.evaluate.selective import Selective, auroc
 from potstill.evaluate.teaching import (
@@ -53,7 +55,9 @@ from potstill.evaluate.teaching_words import (
     rounds_sentence,
     yield_sentence,
 )
+from potstill.evaluate.texts import Lead, compare_texts, evaluate_texts
 from potstill.evaluate.wording import Verdict, headline, verdicts
+from potstill.evaluate.written import Written
 
 __all__ = [
     "MAJORITY",
@@ -69,13 +73,16 @@ __all__ = [
     "CoveragePoint",
     "Entry",
     "Evaluation",
+    "FieldDecisions",
     "FilterCount",
     "GateResult",
     "Interval",
     "LabelScore",
     "Latency",
+    "Lead",
     "LineageShare",
     "Majority",
+    "Measure",
     "Mistake",
     "Month",
     "Planned",
@@ -93,19 +100,26 @@ __all__ = [
     "TfidfLogistic",
     "Verdict",
     "Way",
+    "Written",
     "Yield",
     "auroc",
     "check_gates",
     "choice_sentence",
     "compare",
+    "compare_fields",
+    "compare_texts",
     "cost_sentence",
     "evaluate",
+    "evaluate_fields",
+    "evaluate_texts",
     "fidelity",
     "headline",
     "mcnemar_p",
     "measure_latency",
+    "measure_of",
     "monthly_bill",
     "rounds_sentence",
+    "thresholds_of",
     "usd_per_million",
     "verdicts",
     "worst_mistakes",

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data import Example, Input, Prediction, Target, text_of
+from potstill.data import Example, Input, Prediction, Target, labels_of, text_of
 from potstill.errors import DataError, MissingExtraError
 from potstill.evaluate.intervals import FloatArray
 
@@ -161,8 +161,7 @@ def _shares(example: Example) -> Mapping[str, float]:
         return example.soft_target
     if example.target is None:
         raise DataError(f"training row {example.id!r} has no target")
-    names = (example.target,) if isinstance(example.target, str) else example.target
-    return dict.fromkeys(names, 1.0)
+    return dict.fromkeys(labels_of(example.target), 1.0)
 
 
 def _vectoriser() -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.evaluate.coding import Coded
+from potstill.evaluate.coding import Decided
 from potstill.evaluate.intervals import (
     LEVEL,
     FloatArray,
@@ -87,7 +87,7 @@ class CoveragePoint(Record):
     accuracy: Interval
 
 
-def reliability_columns(coded: Coded) -> FloatArray:
+def reliability_columns(coded: Decided) -> FloatArray:
     """What the reliability curve sums: rows, confidence and right answers of each bin.
 
     Args:
@@ -104,7 +104,7 @@ def reliability_columns(coded: Coded) -> FloatArray:
     return np.hstack([member, member * confidence[:, None], member * coded.right[:, None]])
 
 
-def chance_ece(coded: Coded, *, resamples: int, seed: int) -> float:
+def chance_ece(coded: Decided, *, resamples: int, seed: int) -> float:
     """The calibration error that chance alone explains, were every confidence honest.
 
     Consistency resampling: Bröcker & Smith, "Increasing the Reliability of Reliability
@@ -179,7 +179,7 @@ def calibration(sums: FloatArray, resampled: FloatArray, by_chance: float) -> Ca
     )
 
 
-def coverage_thresholds(coded: Coded) -> FloatArray:
+def coverage_thresholds(coded: Decided) -> FloatArray:
     """Confidences at which the coverage curve is drawn, falling; empty without confidences."""
     known = np.sort(coded.confidence[~np.isnan(coded.confidence)])[::-1]
     if len(known) == 0:
@@ -188,7 +188,7 @@ def coverage_thresholds(coded: Coded) -> FloatArray:
     return np.unique(known[ranks])[::-1]
 
 
-def coverage_columns(coded: Coded, thresholds: FloatArray) -> NDArray[np.bool_]:
+def coverage_columns(coded: Decided, thresholds: FloatArray) -> NDArray[np.bool_]:
     """What the coverage curve sums: rows taken, and rows taken that are right.
 
     Args:

@@ -4,14 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data import Example, Prediction, Target
+from potstill.data import Example, Prediction, Target, labels_of
 from potstill.errors import DataError
 
 BoolArray = NDArray[np.bool_]
+
+
+class Decided(Protocol):
+    """Decisions that are right or wrong, and how sure the predictor was of each."""
+
+    @property
+    def right(self) -> BoolArray:
+        """(decision,)."""
+        ...
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """(decision,), NaN where the predictor gave none."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Number of decisions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Bare decisions: see `Decided`."""
+
+    right: BoolArray
+    confidence: NDArray[np.float64]
+
+    @property
+    def n(self) -> int:
+        """Number of decisions."""
+        return len(self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +122,7 @@ def _gold_places(example: Example, place: Mapping[str, int], *, multilabel: bool
     if isinstance(target, str) == multilabel:
         kind = "labels, not one" if multilabel else "one label, not several"
         raise DataError(f"row {example.id!r} must have a tuple of {kind}: {target!r}")
-    names = (target,) if isinstance(target, str) else target
+    names = labels_of(target)
     unknown = [name for name in names if name not in place]
     if unknown:
         raise DataError(
@@ -106,7 +139,7 @@ def _answer_places(
     """Columns of the answer; None where there is none within the labels."""
     if target is None or isinstance(target, str) == multilabel:
         return None
-    names = (target,) if isinstance(target, str) else target
+    names = labels_of(target)
     return [place[name] for name in names] if all(name in place for name in names) else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from potstill.evaluate import teaching_words as told
 from potstill.evaluate.figures import Numbers, dollars, fact_text, key_text, milliseconds, p_text
+from potstill.evaluate.frontier import Frontier
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.report import Report
 from potstill.evaluate.teaching import (
@@ -16,11 +17,14 @@ from potstill.evaluate.teaching import (
     TeachingFacts,
 )
 from potstill.evaluate.wording import (
-    METRIC_NAMES,
+    METRIC_NOTES,
+    MISTAKES,
+    PAIRED_TESTS,
     bill_note,
     bound,
     figure_name,
     headline,
+    shown_metrics,
     target_text,
     verdicts,
 )
@@ -40,6 +44,7 @@ def markdown(report: Report) -> str:
     if found:
         parts.append("\n".join(found))
     parts += _results(report, numbers)
+    parts += _frontier(report.frontier)
     parts += _bill(report)
     parts += _gates(report)
     parts += _labels(report, numbers)
@@ -56,19 +61,17 @@ def markdown(report: Report) -> str:
             parts.append(_table(title, ["", ""], rows))
     parts.append(
         f"Brackets hold 95% intervals over {evaluation.n:,} held-out gold rows. "
-        "Macro-F1 is the mean over the labels that occur in gold or answers."
+        + METRIC_NOTES[evaluation.kind]
     )
     return "\n\n".join(parts) + "\n"
 
 
 def _results(report: Report, numbers: Numbers) -> list[str]:
-    keys = ["accuracy", "macro_f1"]
-    if report.student.evaluation.multilabel:
-        keys.insert(0, "micro_f1")
+    metrics = shown_metrics(report.student.evaluation)
     rows = (
         [
             f"{entry.name} ({entry.role})",
-            *(numbers.interval(entry.evaluation.metrics[key]) for key in keys),
+            *(numbers.interval(entry.evaluation.metrics[key]) for key, _ in metrics),
             str(entry.evaluation.unanswered),
             milliseconds(entry.latency.p50_ms) if entry.latency else _UNKNOWN,
             milliseconds(entry.latency.p95_ms) if entry.latency else _UNKNOWN,
@@ -76,23 +79,56 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
         ]
         for entry in report.entries
     )
-    names = [METRIC_NAMES[key] for key in keys]
+    names = [name for _, name in metrics]
     header = ["Predictor", *names, "Unanswered", "Median, ms", "p95, ms", "USD a million"]
     parts = [_table("Results", header, rows)]
     if report.comparisons:
         compared = (
             [
                 " against ".join(one.names),
-                *(numbers.signed_interval(one.differences[key]) for key in keys),
+                *(
+                    numbers.signed_interval(one.differences[key])
+                    if key in one.differences
+                    else _UNKNOWN
+                    for key, _ in metrics
+                ),
                 f"{one.wins} / {one.losses} / {one.ties}",
                 p_text(one.p_value),
                 one.outcome,
             ]
             for one in report.comparisons
         )
-        header = ["", *names, "Won / lost / tied", "McNemar", "Finding"]
+        test = PAIRED_TESTS.get(report.student.evaluation.kind, "McNemar")
+        header = ["", *names, "Won / lost / tied", test, "Finding"]
         parts.append(_table("Paired tests", header, compared))
     return parts
+
+
+def _frontier(frontier: Frontier | None) -> list[str]:
+    """Why this student was chosen, and what the others could do."""
+    if frontier is None:
+        return []
+    rows = (
+        [
+            one.name,
+            _or_dash(one.score, "{:.3f}"),
+            f"{one.seconds:.0f}",
+            _or_dash(one.latency_ms, "{:.2f}"),
+            _or_dash(one.megabytes, "{:.1f}"),
+            dollars(one.usd_per_million) if one.usd_per_million is not None else _UNKNOWN,
+            "ships"
+            if one.chosen
+            else one.dropped or ("on the frontier" if one.efficient else "beaten"),
+        ]
+        for one in frontier.points
+    )
+    header = ["Candidate", "Development score", "Training, s", "Mean, ms", "MB", "USD a million"]
+    table = _table("Why this student", [*header, "Outcome"], rows)
+    return [table, _plain(frontier.reason)]
+
+
+def _or_dash(value: float | None, shape: str) -> str:
+    return _UNKNOWN if value is None else shape.format(value)
 
 
 def _bill(report: Report) -> list[str]:
@@ -138,6 +174,9 @@ def _gates(report: Report) -> list[str]:
 
 def _labels(report: Report, numbers: Numbers) -> list[str]:
     evaluation = report.student.evaluation
+    if not evaluation.per_label:
+        return []
+    what = "Field" if evaluation.kind == "extraction" else "Label"
 
     def cell(interval: Interval, rows: int) -> str:
         return numbers.interval(interval) if rows else _UNKNOWN
@@ -153,8 +192,8 @@ def _labels(report: Report, numbers: Numbers) -> list[str]:
         ]
         for score in evaluation.per_label
     )
-    header = ["Label", "Precision", "Recall", "F1", "Wanted", "Answered"]
-    parts = [_table("Labels", header, rows)]
+    header = [what, "Precision", "Recall", "F1", "Wanted", "Answered"]
+    parts = [_table(f"{what}s", header, rows)]
     errors = [pair for pair in evaluation.confusion if pair.gold != pair.predicted][:20]
     if errors:
         listed = (
@@ -292,7 +331,8 @@ def _evidence(report: Report) -> list[str]:
             f"answered **{_plain(target_text(one.predicted))}** (row {_plain(one.id)})"
             for one in report.mistakes
         ]
-        parts.append("## Mistakes it was surest of\n\n" + "\n".join(lines))
+        title = MISTAKES.get(report.student.evaluation.kind, "Mistakes it was surest of")
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
     return parts
 
 

@@ -6,14 +6,14 @@ Numpy alone is needed, so that `potstill evaluate` works wherever a model runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data import Example, Prediction
+from potstill.data import Example, Prediction, labels_of
 from potstill.errors import DataError
 from potstill.evaluate.calibration import (
     Calibration,
@@ -26,6 +26,8 @@ from potstill.evaluate.calibration import (
     reliability_columns,
 )
 from potstill.evaluate.coding import BoolArray, Coded, code
+from potstill.evaluate.decisions import FieldDecisions
+from potstill.evaluate.flagging import average_precision
 from potstill.evaluate.intervals import (
     FEW_ROWS,
     FloatArray,
@@ -38,9 +40,19 @@ from potstill.evaluate.intervals import (
 )
 from potstill.evaluate.record import Record
 from potstill.evaluate.selective import Selective, selective
+from potstill.evaluate.written import Written
+from potstill.spec.task import TaskType
 
 RESAMPLES = 2000
 """Bootstrap resamples where a caller does not say otherwise."""
+
+PRIMARY: dict[TaskType, str] = {
+    "classification": "accuracy",
+    "multilabel": "micro_f1",
+    "extraction": "value_f1",
+    "generation": "rouge_l",
+}
+"""The metric that decides a comparison, by type of task."""
 
 FEW_ROWS_A_LABEL = 5
 """Below this many gold rows a label's scores are rough, and a warning says so."""
@@ -60,6 +72,8 @@ class LabelScore(Record):
         f1: harmonic mean of the two, ``2 tp / (support + predicted)``.
         support: gold rows with the label.
         predicted: rows answered with the label.
+        threshold: the probability from which it is answered; None where the most probable label
+            is, or where the predictor has no such notion.
     """
 
     label: str
@@ -68,6 +82,7 @@ class LabelScore(Record):
     f1: Interval
     support: int
     predicted: int
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,27 +108,31 @@ class Evaluation(Record):
 
     Attributes:
         name: the predictor.
-        labels: the labels in their one fixed order.
-        multilabel: whether a row may have several labels, or none.
+        kind: the type of the task.
+        labels: the labels in their one fixed order; of an extraction the fields, of texts none.
         n: gold rows.
         unanswered: rows without an answer within the labels; they count as wrong.
         metrics: `accuracy` (multilabel: share of the rows whose labels are all right),
             `macro_f1` (mean over the labels that occur in gold or answers, as scikit-learn
-            with ``zero_division=0``) and `micro_f1`.
-        per_label: one entry a label, in the order of `labels`.
+            with ``zero_division=0``) and `micro_f1`; of other types see `evaluate_fields` and
+            `evaluate_texts`.
+        per_label: one entry a label or field, in the order of `labels`.
         calibration: None where no answer has a confidence.
         coverage: accuracy against coverage, by falling confidence; empty without confidences.
         confusion: pairs of gold and answer, most frequent first. Classification: right
             answers included. Multilabel: errors alone, each missing label of a row paired
             with each label added to it.
         warnings: sentences that a reader must see beside the figures.
+        flag: the rare label that is looked for; `metrics` then has its `average_precision`.
         selective: what it defers, and how right it is on the rest; None where it answers
             everything. The figures above take a deferred target for an answer.
+        per_field: of an extraction the decisions on each field.
+        written: what texts are like; None of other types.
     """
 
     name: str
+    kind: TaskType
     labels: tuple[str, ...]
-    multilabel: bool
     n: int
     unanswered: int
     metrics: dict[str, Interval]
@@ -122,12 +141,20 @@ class Evaluation(Record):
     coverage: tuple[CoveragePoint, ...]
     confusion: tuple[Confusion, ...]
     warnings: tuple[str, ...]
+    flag: str | None = None
     selective: Selective | None = None
+    per_field: tuple[FieldDecisions, ...] = ()
+    written: Written | None = None
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.kind == "multilabel"
 
     @property
     def primary(self) -> str:
-        """The metric that decides: `accuracy`, or `micro_f1` in a multilabel task."""
-        return primary_metric(multilabel=self.multilabel)
+        """The metric that decides, see `PRIMARY`; of a rare label its average precision."""
+        return PRIMARY[self.kind] if self.flag is None else "average_precision"
 
     @property
     def score(self) -> Interval:
@@ -161,11 +188,6 @@ class LabelSums(NamedTuple):
         return np.nan_to_num(ratio(2 * self.hits.sum(axis=-1), whole))
 
 
-def primary_metric(*, multilabel: bool) -> str:
-    """Name of the metric that decides a comparison: `accuracy`, multilabel `micro_f1`."""
-    return "micro_f1" if multilabel else "accuracy"
-
-
 def evaluate(
     predictions: Sequence[Prediction],
     gold: Sequence[Example],
@@ -176,6 +198,8 @@ def evaluate(
     resamples: int = RESAMPLES,
     name: str = "",
     outside: Sequence[Prediction] = (),
+    flag: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Judge predictions against gold, every figure with a bootstrap interval.
 
@@ -188,17 +212,19 @@ def evaluate(
         resamples: number of bootstrap resamples.
         name: the predictor, for tables.
         outside: predictions of rows that fit none of the labels; they count in `selective`.
+        flag: the rare label that is looked for.
+        thresholds: from which probability the predictor answers a label, where it has thresholds.
 
     Raises:
         DataError: no rows, unequal lengths, or gold that does not fit the labels.
     """
     coded = code(predictions, gold, labels=labels, multilabel=multilabel)
-    thresholds = coverage_thresholds(coded)
+    levels = coverage_thresholds(coded)
     parts = [
         coded.right[:, None],
         label_columns(coded),
         reliability_columns(coded),
-        coverage_columns(coded, thresholds),
+        coverage_columns(coded, levels),
     ]
     ends = np.cumsum([part.shape[1] for part in parts])[:-1]
     columns = np.hstack(parts)
@@ -214,18 +240,24 @@ def evaluate(
         coded.n,
     )
     macro = basic_interval(float(here.macro_f1), many.macro_f1, coded.n)
+    metrics = {"accuracy": flat[0], "macro_f1": macro, "micro_f1": flat[1]}
+    if flag is not None:
+        metrics["average_precision"] = average_precision(
+            predictions, coded, flag, resamples=resamples, seed=seed
+        )
     return Evaluation(
         name=name,
+        kind="multilabel" if multilabel else "classification",
         labels=coded.labels,
-        multilabel=multilabel,
         n=coded.n,
         unanswered=int((~coded.answered).sum()),
-        metrics={"accuracy": flat[0], "macro_f1": macro, "micro_f1": flat[1]},
-        per_label=_label_scores(coded.labels, here, many),
+        metrics=metrics,
+        per_label=label_scores(coded.labels, here, many, thresholds or {}),
         calibration=calibration(bins, many_bins, chance_ece(coded, resamples=resamples, seed=seed)),
-        coverage=coverage_curve(thresholds, covered, many_covered, coded.n),
+        coverage=coverage_curve(levels, covered, many_covered, coded.n),
         confusion=_confusion(coded, multilabel=multilabel),
         warnings=_warnings(coded),
+        flag=flag,
         selective=selective(predictions, gold, outside, resamples=resamples, seed=seed)
         if outside or any(given.deferred for given in predictions)
         else None,
@@ -269,9 +301,20 @@ def split_label_sums(sums: FloatArray) -> LabelSums:
     return LabelSums(*np.split(sums, 3, axis=-1))
 
 
-def _label_scores(
-    labels: tuple[str, ...], here: LabelSums, many: LabelSums
+def label_scores(
+    labels: tuple[str, ...],
+    here: LabelSums,
+    many: LabelSums,
+    thresholds: Mapping[str, float] | None = None,
 ) -> tuple[LabelScore, ...]:
+    """The scores of each label, with intervals.
+
+    Args:
+        labels: in their one fixed order.
+        here: sums over the rows as they are (label,).
+        many: sums over resampled rows (resample, label).
+        thresholds: from which probability a label is answered.
+    """
     precision = percentile_intervals(
         ratio(here.hits, here.predicted), ratio(many.hits, many.predicted), here.predicted
     )
@@ -289,6 +332,7 @@ def _label_scores(
             f1=f1[index],
             support=int(here.gold[index]),
             predicted=int(here.predicted[index]),
+            threshold=None if thresholds is None else thresholds.get(label),
         )
         for index, label in enumerate(labels)
     )
@@ -344,7 +388,4 @@ def _warnings(coded: Coded) -> tuple[str, ...]:
 
 
 def _as_set(prediction: Prediction) -> frozenset[str] | None:
-    target = prediction.target
-    if target is None:
-        return None
-    return frozenset((target,) if isinstance(target, str) else target)
+    return None if prediction.target is None else frozenset(labels_of(prediction.target))

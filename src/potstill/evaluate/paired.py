@@ -17,12 +17,13 @@ from potstill.evaluate.intervals import (
     resampled_sums,
 )
 from potstill.evaluate.metrics import (
+    PRIMARY,
     RESAMPLES,
     label_columns,
-    primary_metric,
     split_label_sums,
 )
 from potstill.evaluate.record import Record
+from potstill.spec.task import TaskType
 
 SIGNIFICANCE = 0.05
 """A McNemar p-value at or above this is within noise."""
@@ -56,19 +57,19 @@ class Comparison(Record):
 
     Attributes:
         names: the two predictors, first and second.
-        multilabel: whether a row may have several labels, or none.
+        kind: the type of the task.
         n: rows.
-        differences: `accuracy`, `macro_f1` and `micro_f1`, first minus second, each with a
-            paired bootstrap interval.
-        wins: rows that only the first has right.
-        losses: rows that only the second has right.
-        ties: rows that both have right, or both wrong.
-        p_value: of the exact McNemar test on whole rows.
+        differences: of each metric (`accuracy`, `macro_f1` and `micro_f1`, of labels), first
+            minus second, each with a paired bootstrap interval.
+        wins: rows that only the first has right; of texts those where it is better.
+        losses: rows that only the second has right, or where it is better.
+        ties: rows that both have right, or both wrong, or that are equally good.
+        p_value: of the exact McNemar test on whole rows, of texts the sign test.
         rows: every row; empty in a report, where the counts suffice.
     """
 
     names: tuple[str, str]
-    multilabel: bool
+    kind: TaskType
     n: int
     differences: dict[str, Interval]
     wins: int
@@ -79,8 +80,8 @@ class Comparison(Record):
 
     @property
     def primary(self) -> str:
-        """The metric that decides: `accuracy`, or `micro_f1` in a multilabel task."""
-        return primary_metric(multilabel=self.multilabel)
+        """The metric that decides, see `PRIMARY`."""
+        return PRIMARY[self.kind]
 
     @property
     def difference(self) -> Interval:
@@ -92,11 +93,11 @@ class Comparison(Record):
         """Whether the first is better, worse, or not distinguishable on these rows.
 
         In classification McNemar's test and the bootstrap interval must agree that there is
-        a difference; in a multilabel task, where most rows are partly right, the interval of
-        micro-F1 decides.
+        a difference; in tasks of other types, where most rows are partly right, the interval of
+        the primary metric decides.
         """
         apart = self.difference.low > 0 or self.difference.high < 0
-        if not apart or (not self.multilabel and self.p_value >= SIGNIFICANCE):
+        if not apart or (self.kind == "classification" and self.p_value >= SIGNIFICANCE):
             return "within noise"
         return "better" if self.difference.value > 0 else "worse"
 
@@ -170,7 +171,7 @@ def compare(
     many = _differences(resampled_sums(columns, resamples=resamples, seed=seed), first.n)
     return Comparison(
         names=names,
-        multilabel=multilabel,
+        kind="multilabel" if multilabel else "classification",
         n=first.n,
         differences={name: difference_interval(float(here[name][0]), many[name]) for name in here},
         wins=int(won.sum()),

@@ -141,7 +141,7 @@ def _pick(row: Kept, worth: float) -> Pick:
     return Pick(
         id=row.id,
         input=row.input if isinstance(row.input, str) else dict(row.input or {}),
-        guess=given.target,
+        guess=given.target if isinstance(given.target, str | tuple) else None,
         confidence=given.confidence or 0.0,
         deferred=given.deferred,
         worth=worth,

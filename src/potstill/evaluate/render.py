@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from potstill.data.files import writing
 from potstill.evaluate import charts, figures, teaching_charts, teaching_words, wording
 from potstill.evaluate.calibration import CoveragePoint
+from potstill.evaluate.frontier_chart import frontier_chart
 from potstill.evaluate.markdown import markdown
 from potstill.evaluate.metrics import Confusion, Evaluation, LabelScore
 from potstill.evaluate.report import Report
@@ -49,7 +50,8 @@ def html(report: Report) -> str:
     """The page, as one string."""
     evaluation = report.student.evaluation
     numbers = figures.Numbers(evaluation.n)
-    heat_map = not evaluation.multilabel and len(evaluation.labels) <= charts.HEAT_MAP_LABELS
+    heat_map = bool(evaluation.confusion) and evaluation.kind == "classification"
+    heat_map = heat_map and len(evaluation.labels) <= charts.HEAT_MAP_LABELS
     metric = wording.METRIC_NAMES[evaluation.primary]
     return (
         _environment()
@@ -60,16 +62,18 @@ def html(report: Report) -> str:
             numbers=numbers,
             headline=_unbroken(wording.headline(report)),
             verdicts=wording.verdicts(report),
-            metrics=_shown_metrics(evaluation),
+            metrics=wording.shown_metrics(evaluation),
             metric=metric,
             timed=[entry for entry in report.entries if entry.latency is not None],
             labels=_label_rows(evaluation),
+            thresholds=any(score.threshold is not None for score in evaluation.per_label),
             labels_open=len(evaluation.labels) <= _LABELS_OPEN,
             heat_map=heat_map,
             side_by_side=heat_map and len(evaluation.labels) <= _LABELS_SIDE_BY_SIDE,
             pairs=_confused_pairs(evaluation, _PAIRS_BESIDE_HEAT_MAP if heat_map else _PAIRS_SHOWN),
             coverage_rows=_coverage_rows(evaluation),
             charts=charts,
+            frontier_chart=frontier_chart,
             words=wording,
             teaching_charts=teaching_charts,
             told=teaching_words,
@@ -92,20 +96,6 @@ def _breakable(name: str) -> Markup:
 def _unbroken(headline: str) -> Markup:
     """The headline, with a name of ours that must not be broken at its hyphen."""
     return escape(headline).replace("TF-IDF", Markup('<span class="whole">TF-IDF</span>'))
-
-
-def _shown_metrics(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Keys and names for the main table; in classification micro-F1 repeats accuracy."""
-    keys = (
-        ("micro_f1", "macro_f1", "accuracy")
-        if evaluation.multilabel
-        else (
-            "accuracy",
-            "macro_f1",
-        )
-    )
-    renamed = {"accuracy": "All labels right"} if evaluation.multilabel else {}
-    return [(key, renamed.get(key, wording.METRIC_NAMES[key])) for key in keys]
 
 
 def _coverage_rows(evaluation: Evaluation) -> list[CoveragePoint]:

@@ -6,27 +6,41 @@ again, in another style or by a later version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from potstill.data import Example, Prediction, Split, Target
+from potstill.data import Split
 from potstill.data.example import SourceKind
 from potstill.errors import DataError
 from potstill.evaluate.bill import Bill, monthly_bill
+from potstill.evaluate.frontier import Frontier
 from potstill.evaluate.gates import GateResult, check_gates
 from potstill.evaluate.intervals import Interval
 from potstill.evaluate.latency import USD_PER_CORE_HOUR, Latency
 from potstill.evaluate.metrics import Evaluation
+from potstill.evaluate.mistakes import Mistake
 from potstill.evaluate.paired import Comparison
 from potstill.evaluate.record import Record
 from potstill.evaluate.teaching import TeachingFacts
-from potstill.spec.task import Gate
+from potstill.spec.task import Gate, TaskType
 
 FORMAT = 1
 """Version of `report.json`."""
 
 Fact = str | int | float | bool | None
+
+_GATED = (
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "average_precision",
+    "span_f1",
+    "value_f1",
+    "rouge_l",
+    "invented",
+)
+"""Metrics that a gate may bound, of all types of task."""
 Role = Literal["student", "teacher", "baseline"]
 
 
@@ -38,11 +52,11 @@ class TaskFacts(Record):
         name: short name of the task.
         type: kind of task.
         description: the question, in one sentence.
-        labels: the labels in their one fixed order.
+        labels: the labels in their one fixed order; the fields of an extraction.
     """
 
     name: str
-    type: Literal["classification", "multilabel"]
+    type: TaskType
     labels: tuple[str, ...]
     description: str = ""
 
@@ -127,27 +141,6 @@ class LineageShare(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake(Record):
-    """A gold row that the student has wrong: what a person should read first.
-
-    Attributes:
-        id: the row's id.
-        text: its text, cut to a few lines.
-        gold: what was wanted.
-        predicted: what the student answered.
-        confidence: how sure it was; None where it gives none.
-        teacher: what the teacher answered; None where it did not.
-    """
-
-    id: str
-    text: str
-    gold: Target
-    predicted: Target | None
-    confidence: float | None = None
-    teacher: Target | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Record):
     """How good a student is, against whom, at what price, and what it learned from.
 
@@ -164,6 +157,7 @@ class Report(Record):
         filters: rows rejected, by cause.
         lineage: sources of the training rows.
         teaching: what a live teacher did and cost; None where its answers were recorded.
+        frontier: what the candidates of ``base: auto`` can do and cost; None without a choice.
         training: facts of the training, for people; a key is shown with spaces for `_`.
         export: facts of the exported model.
         versions: versions and hashes that this run depended on.
@@ -187,6 +181,7 @@ class Report(Record):
     lineage: tuple[LineageShare, ...] = ()
     teaching: TeachingFacts | None = None
     training: dict[str, Fact] = field(default_factory=dict)
+    frontier: Frontier | None = None
     export: dict[str, Fact] = field(default_factory=dict)
     versions: dict[str, Fact] = field(default_factory=dict)
     mistakes: tuple[Mistake, ...] = ()
@@ -218,6 +213,11 @@ class Report(Record):
     def teacher(self) -> Entry | None:
         """The yardstick: the first teacher."""
         return self._first("teacher")
+
+    @property
+    def baseline(self) -> Entry | None:
+        """The most telling baseline: the first one."""
+        return self._first("baseline")
 
     @property
     def all_warnings(self) -> tuple[str, ...]:
@@ -267,9 +267,7 @@ class Report(Record):
             if paired is not None and teacher.evaluation.n < student.evaluation.n:
                 gap = -paired.difference.value
         return {
-            "accuracy": metrics["accuracy"].value,
-            "macro_f1": metrics["macro_f1"].value,
-            "micro_f1": metrics["micro_f1"].value,
+            **{name: metrics[name].value if name in metrics else None for name in _GATED},
             "teacher_gap": gap,
             "ece": judged.ece.value if judged is not None else None,
             "coverage": chosen.coverage.value if chosen is not None else None,
@@ -307,47 +305,3 @@ class Report(Record):
 
     def _first(self, role: Role) -> Entry | None:
         return next((entry for entry in self.entries if entry.role == role), None)
-
-
-def worst_mistakes(
-    predictions: Sequence[Prediction],
-    gold: Sequence[Example],
-    *,
-    teacher: Sequence[Prediction] | None = None,
-    limit: int = 12,
-    characters: int = 320,
-) -> tuple[Mistake, ...]:
-    """The wrong answers that the student was surest of: often its gaps, often wrong gold.
-
-    Args:
-        predictions: the student's answers, in the order of `gold`.
-        gold: the rows.
-        teacher: the teacher's answers, in the same order.
-        limit: at most so many.
-        characters: longer texts are cut.
-    """
-    found = [
-        Mistake(
-            id=example.id,
-            text=_cut(example.text, characters),
-            gold=example.target,
-            predicted=prediction.target,
-            confidence=prediction.confidence,
-            teacher=teacher[index].target if teacher is not None else None,
-        )
-        for index, (prediction, example) in enumerate(zip(predictions, gold, strict=True))
-        if example.target is not None and not _same(prediction.target, example.target)
-    ]
-    found.sort(key=lambda mistake: -(mistake.confidence or 0.0))
-    return tuple(found[:limit])
-
-
-def _same(a: Target | None, b: Target) -> bool:
-    return set(a) == set(b) if isinstance(a, tuple) and isinstance(b, tuple) else a == b
-
-
-def _cut(text: str, characters: int) -> str:
-    # Lone surrogates and control characters would break the files that this is written to.
-    clean = text[: 8 * characters].encode("utf-8", "replace").decode()
-    flat = " ".join("".join(mark if mark.isprintable() else " " for mark in clean).split())
-    return flat if len(flat) <= characters else flat[: characters - 1].rstrip() + "…"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from potstill.data import Target
-from potstill.evaluate.baselines import TFIDF
+from potstill.data import Extraction, Money, Scalar, Target, Text, labels_of
 from potstill.evaluate.bill import HOURS_PER_MONTH, Bill
 from potstill.evaluate.figures import (
     MINUS,
@@ -19,11 +18,63 @@ from potstill.evaluate.figures import (
     p_text,
     times,
 )
+from potstill.evaluate.metrics import Evaluation
 from potstill.evaluate.paired import Comparison
 from potstill.evaluate.report import Entry, Report
 from potstill.evaluate.teaching_words import cost_sentence, kept_to_plan, whole_cost_usd
+from potstill.spec.task import TaskType
 
-METRIC_NAMES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "micro_f1": "Micro-F1"}
+METRIC_NAMES = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "micro_f1": "Micro-F1",
+    "average_precision": "Average precision",
+    "value_f1": "Value F1",
+    "span_f1": "Exact-span F1",
+    "document_accuracy": "Documents all right",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "invented": "Texts that invent",
+    "copied": "Copied word pairs",
+}
+
+_LABEL_NOTE = (
+    "Macro-F1 is the mean over the labels that occur in gold or answers; a ratio without a "
+    "denominator counts as 0."
+)
+METRIC_NOTES: dict[TaskType, str] = {
+    "classification": _LABEL_NOTE,
+    "multilabel": _LABEL_NOTE,
+    "extraction": (
+        "Value F1 counts the pairs of field and value of each document, in capitals; exact-span "
+        "F1 counts a value as right only where both of its offsets are."
+    ),
+    "generation": (
+        "ROUGE is the F1 of words (1), word pairs (2) or the longest common subsequence (L) with "
+        "the nearest reference. A text invents where a figure or a name of it stands nowhere in "
+        "its source."
+    ),
+}
+"""What the metrics mean, for a reader of the report."""
+
+MISTAKES = {
+    "extraction": "Documents with most mistakes",
+    "generation": "Texts least like what a person wrote",
+}
+"""Titles of the list of mistakes, where it is not that of the surest ones."""
+
+PAIRED_TESTS = {"generation": "Sign test"}
+"""What the p-value of a comparison is of, where it is not McNemar's test."""
+
+SHOWN_METRICS: dict[TaskType, tuple[str, ...]] = {
+    # Micro-F1 of one label a row repeats its accuracy.
+    "classification": ("accuracy", "macro_f1"),
+    "multilabel": ("micro_f1", "macro_f1", "accuracy"),
+    "extraction": ("value_f1", "span_f1", "document_accuracy"),
+    "generation": ("rouge_l", "rouge_1", "rouge_2", "invented"),
+}
+"""The metrics in the main table, by type of task; one that an evaluation has not is left out."""
 
 _FIGURE_NAMES = {
     **METRIC_NAMES,
@@ -67,11 +118,33 @@ def bound(name: str, value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS)
 
 
+def shown_metrics(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Keys and names of the metrics in the main table, the deciding one first."""
+    keys = dict.fromkeys((evaluation.primary, *SHOWN_METRICS[evaluation.kind]))
+    renamed = {"accuracy": "All labels right"} if evaluation.multilabel else {}
+    return [(key, renamed.get(key, METRIC_NAMES[key])) for key in keys if key in evaluation.metrics]
+
+
 def target_text(target: Target | None) -> str:
-    """A label, or labels, or the lack of them."""
+    """A label, or labels, the values of fields, a text, or the lack of them."""
     if target is None:
         return "no answer"
-    return target if isinstance(target, str) else ", ".join(target) or "no label"
+    if isinstance(target, Text):
+        return target.text
+    if isinstance(target, Extraction):
+        named = (
+            f"{name}: {', '.join(_value_text(value.value) for value in values)}"
+            for name, values in target.fields.items()
+            if values
+        )
+        return "; ".join(named) or "no value"
+    return ", ".join(labels_of(target)) or "no label"
+
+
+def _value_text(value: Scalar) -> str:
+    if isinstance(value, Money):
+        return " ".join(part for part in (value.amount, value.currency) if part)
+    return str(value)
 
 
 def headline(report: Report) -> str:
@@ -80,10 +153,12 @@ def headline(report: Report) -> str:
     student, teacher = report.student, report.teacher
     evaluation = student.evaluation
     scored = numbers.interval(evaluation.score)
-    if evaluation.multilabel:
-        opening = f"{student.name} reaches a micro-F1 of {scored} on {_rows(evaluation.n)}"
-    else:
+    if evaluation.primary == "accuracy":
         opening = f"{student.name} answers {scored} of {_rows(evaluation.n)} right"
+    else:
+        metric = METRIC_NAMES[evaluation.primary]
+        named = metric if metric.isupper() or "ROUGE" in metric else metric[0].lower() + metric[1:]
+        opening = f"{student.name} reaches a {named} of {scored} on {_rows(evaluation.n)}"
     text = opening + _in_time(student)
     if teacher is not None:
         text += f"; {teacher.name} {numbers.share(teacher.evaluation.score.value)}"
@@ -130,18 +205,19 @@ def _outcome(compared: Comparison) -> str:
 
 
 def _baseline_clause(report: Report, numbers: Numbers) -> str:
-    rival = next((entry for entry in report.entries if entry.name == TFIDF), None)
-    compared = report.comparison_with(TFIDF)
+    rival = report.baseline
+    compared = None if rival is None else report.comparison_with(rival.name)
     if rival is None or compared is None or compared.outcome == "better":
         return ""
     reached = numbers.share(rival.evaluation.score.value)
     if compared.outcome == "worse":
-        return f" {TFIDF} beats it: {reached}."
-    return f" {TFIDF}, at {reached}, is not beaten beyond noise."
+        return f" {rival.name} beats it: {reached}."
+    return f" {rival.name}, at {reached}, is not beaten beyond noise."
 
 
 def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict:
     other = compared.names[1]
+    plain = report.baseline is not None and other == report.baseline.name
     metric = METRIC_NAMES[compared.primary]
     counts = (
         f"{metric} {numbers.signed_interval(compared.difference)}; {compared.wins} rows won, "
@@ -151,10 +227,10 @@ def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict
         return Verdict(f"Against {other}", f"The student is better: {counts}.", "good")
     if compared.outcome == "worse":
         advice = " Use the baseline, or give the student more and better rows."
-        text = f"The student is worse: {counts}." + (advice if other == TFIDF else "")
+        text = f"The student is worse: {counts}." + (advice if plain else "")
         return Verdict(f"Against {other}", text, "bad")
     text = f"Within noise: {counts}."
-    if other == TFIDF:
+    if plain:
         text += " On these rows the student has not earned its place over a plain baseline."
         return Verdict(f"Against {other}", text, "bad")
     return Verdict(f"Against {other}", text)

@@ -42,10 +42,8 @@ def calibrate(
         negative log-likelihood of the smoothed targets, which the fit minimises, before and
         after, in nats a row.
     """
-    rows = [at for at, example in enumerate(dev) if example.target is not None]
-    gold = [at for at in rows if dev[at].is_gold]
-    used = gold if len(gold) >= _ENOUGH_GOLD else rows
-    kind = "gold" if used and len(used) == len(gold) else "silver"
+    used = calibrating_rows(dev)
+    kind = "gold" if used and all(dev[at].is_gold for at in used) else "silver"
     base = replace(
         decision,
         temperature=1.0,
@@ -70,6 +68,17 @@ def calibrate(
         "nll_before": _nll(chosen, smooth, 1.0, multilabel=decision.multilabel),
         "nll_after": _nll(chosen, smooth, temperature, multilabel=decision.multilabel),
     }
+
+
+def calibrating_rows(dev: Sequence[Example]) -> list[int]:
+    """Numbers of the rows that a decision is fitted to: gold alone where there is enough of it.
+
+    Args:
+        dev: development rows; those without a target are left out.
+    """
+    rows = [at for at, example in enumerate(dev) if example.target is not None]
+    gold = [at for at in rows if dev[at].is_gold]
+    return gold if len(gold) >= _ENOUGH_GOLD else rows
 
 
 def _hot(targets: Sequence[Any], labels: tuple[str, ...]) -> NDArray[np.float64]:

@@ -33,8 +33,9 @@ def make_candidates(
         tick: called with (phase, done, total).
 
     Returns:
-        Candidates, the preferred first; with ``int8`` and no pretrained encoder to quantise,
-        none.
+        Candidates, the preferred first. Where there is no encoder, nothing is quantised and the
+        graph is fp32 whatever the precision; with ``int8`` and an encoder without a product
+        that could be quantised there is none.
 
     Raises:
         MissingExtraError: torch, transformers or onnx is not installed.
@@ -53,8 +54,8 @@ def make_candidates(
     model = trace(module)
     simplify(model)
     tick("export", 1, _STEPS)
-    full = [] if precision == "int8" else [Candidate("fp32", serialise(model))]
     paths = encoder_paths(module)
+    full = [] if precision == "int8" and paths else [Candidate("fp32", serialise(model))]
     names = [] if precision == "fp32" else quantise.products(model, paths)
     if not names:
         return full

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from potstill.data.example import Example, Prediction
 from potstill.export.calibrate import calibrate
 from potstill.export.certify import FITTING, certify
+from potstill.export.flagging import fit_flag
 from potstill.export.scope import fit_scope
 from potstill.runtime.decision import Decision
 from potstill.runtime.deferral import DeferralPolicy, Scope
 from potstill.spec.deferral import DeferSpec
+from potstill.spec.flagging import FlagSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def settle(
     *,
     more_outside: NDArray[np.float32],
     defer: DeferSpec | None,
+    flag: FlagSpec | None = None,
     seed: int,
 ) -> Settled:
     """Fit temperature, thresholds and scope, and certify the bound from which is answered.
@@ -83,6 +86,8 @@ def settle(
             learnt from and the certificate is not.
         defer: the bound on the errors that is asked for; without it all rows fit, and only
             what is out of scope is deferred.
+        flag: the rare label that is looked for; its threshold is fitted on the same rows as the
+            temperature.
         seed: see `certifying_rows`.
     """
     kept = {id(row) for row in certifying_rows(dev.rows, seed=seed)} if defer else set[int]()
@@ -91,6 +96,8 @@ def settle(
     fits_none = _outside(fitting, blank)
     inside, outside = fitting.only([not one for one in fits_none]), fitting.only(fits_none)
     decision, calibration = calibrate(blank, inside.logits, inside.rows)
+    if flag is not None:
+        decision, calibration["flag"] = fit_flag(decision, inside.logits, inside.rows, flag)
     strangers = np.concatenate([outside.logits, more_outside])
     share = len(outside.rows) / max(len(fitting.rows), 1)
     scope = fit_scope(

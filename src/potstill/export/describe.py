@@ -21,6 +21,7 @@ def describe_task(task: Task | None) -> dict[str, Any]:
     if task is None:
         return {"description": "", "rules": [], "labels": {}, "columns": None, "out_of_scope": None}
     return {
+        "answer": task.answer.model_dump(mode="json"),
         "description": task.description,
         "rules": list(task.rules),
         "labels": dict(task.labels),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data.example import Example
+from potstill.data.example import Example, labels_of
 from potstill.errors import ExportError
 from potstill.export.candidates import make_candidates
 from potstill.export.choose import Candidate, choose, disagreement, time_all
@@ -156,7 +156,7 @@ def export_student(
 
     rows = _sample(dev, seed, _MOST_ROWS)
     tick = progress or _silent
-    tokenizer = _tokenizer(student)
+    tokenizer = read_tokenizer(student)
     reader = Reader(tokenizer)
     texts = [*rows, *_sample(more, seed, _MOST_ROWS - len(rows))]
     ids = [reader.read(example.input)[0] for example in texts]
@@ -164,7 +164,7 @@ def export_student(
     candidates = make_candidates(student.module, ids, precision=options.precision, tick=tick)
     if not candidates:
         raise ExportError(
-            "there is no pretrained encoder inside this student to quantise.",
+            "the encoder of this student has no matrix product that could be quantised.",
             hint="Set 'student.precision: auto' or 'fp32'.",
         )
     chosen = _compare(candidates, student, ids, trained, options, tick)
@@ -176,6 +176,7 @@ def export_student(
         answered,
         more_outside=answer(_sample(out_of_scope, seed, _MOST_ROWS)),
         defer=defer,
+        flag=None if task is None else task.flag,
         seed=seed,
     )
     decision = settled.decision
@@ -236,8 +237,7 @@ def _silent(phase: str, done: int, total: int) -> None:
 
 def _check_targets(dev: Sequence[Example], labels: tuple[str, ...]) -> None:
     for example in dev:
-        target = example.target if example.target is not None else ()
-        unknown = set((target,) if isinstance(target, str) else target).difference(labels)
+        unknown = set(labels_of(example.target)).difference(labels)
         if unknown:
             raise ExportError(
                 f"the development row {example.id} has the label {min(unknown)!r}, which the "
@@ -265,7 +265,7 @@ def _sample(rows: Sequence[Example], seed: int, most: int) -> list[Example]:
     return [rows[at] for at in sorted(kept.tolist())]
 
 
-def _tokenizer(student: ExportableStudent) -> Tokenizer:
+def read_tokenizer(student: ExportableStudent) -> Tokenizer:
     """The base's tokenizer as it ships: it truncates, and it does not pad."""
     from tokenizers import Tokenizer
 

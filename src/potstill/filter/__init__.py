@@ -6,12 +6,14 @@ from potstill.filter.health import Finding, Health, health
 from potstill.filter.identity_leak import IdentityLeak
 from potstill.filter.judge import Judge
 from potstill.filter.noise import Noise
+from potstill.filter.open import FieldValidity, TextValidity, validity_of
 from potstill.filter.rules import Agreement, Duplicates, Policy, Validity
 from potstill.filter.trace_health import TraceHealth
 
 __all__ = [
     "Agreement",
     "Duplicates",
+    "FieldValidity",
     "Filter",
     "FilterRow",
     "Filtered",
@@ -21,10 +23,12 @@ __all__ = [
     "Judge",
     "Noise",
     "Policy",
+    "TextValidity",
     "TraceHealth",
     "Validity",
     "Witness",
     "apply_filters",
     "choose_filters",
     "health",
+    "validity_of",
 ]

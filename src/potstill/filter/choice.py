@@ -21,7 +21,8 @@ from potstill.filter.base import Filter
 from potstill.filter.identity_leak import IdentityLeak
 from potstill.filter.judge import Judge
 from potstill.filter.noise import Noise
-from potstill.filter.rules import Agreement, Duplicates, Policy, Validity
+from potstill.filter.open import validity_of
+from potstill.filter.rules import Agreement, Duplicates, Policy
 from potstill.filter.trace_health import TraceHealth
 from potstill.spec.task import FILTERS, Task
 from potstill.teacher.request import Asker
@@ -74,7 +75,7 @@ def choose_filters(
         return Judge(task.judge, task, judge)
 
     makers: dict[str, Callable[[], Filter]] = {
-        "validity": lambda: Validity(task.label_names),
+        "validity": lambda: validity_of(task.answer),
         "trace_health": lambda: TraceHealth(
             task.label_names, options.max_trace_tokens, options.min_agreement
         ),

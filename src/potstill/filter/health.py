@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from potstill.data import Target
+from potstill.data import Target, labels_of
 from potstill.filter.conclusion import concluded_label
 from potstill.filter.language import Languages, languages_of
 from potstill.filter.loops import Loop, find_loop
@@ -99,18 +99,14 @@ def health(
             )
         )
     concluded = concluded_label(thought, labels) if labels and answer is not None else None
-    if concluded is not None and concluded not in (
-        (answer,) if isinstance(answer, str) else answer or ()
-    ):
+    if concluded is not None and concluded not in labels_of(answer):
         detail = f"the thought concludes {concluded!r}, the answer is {_named(answer)}"
         findings.append(Finding("contradicts", detail))
     return Health(length, loop, languages, tuple(findings))
 
 
 def _named(answer: Target | None) -> str:
-    if isinstance(answer, str):
-        return repr(answer)
-    return ", ".join(map(repr, answer or ())) or "no label"
+    return ", ".join(map(repr, labels_of(answer))) or "no label"
 
 
 def estimated_tokens(text: str) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from potstill.data import Example, Rejection
+from potstill.data import Example, Rejection, Text
 from potstill.filter.base import reject
 
 UNNAMED = "an unnamed model"
@@ -119,7 +119,7 @@ def find_leak(text: str, *, quotations: bool = False) -> Leak | None:
 
 @dataclass(frozen=True)
 class IdentityLeak:
-    """Rejects rows in whose input or thought a model names itself or its maker.
+    """Rejects rows in whose input, thought or text a model names itself or its maker.
 
     Inputs are looked at whoever is said to have written them: a model that speaks in a file of
     customers' letters is just what the lineage does not know. A person's row stays.
@@ -146,3 +146,5 @@ def _parts(example: Example) -> Iterator[tuple[str, str]]:
     yield "input", example.text
     if example.reasoning:
         yield "thought", example.reasoning
+    if isinstance(example.target, Text):
+        yield "text", example.target.text

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from potstill.data import Example, Rejection, Source, Target
+from potstill.data import Example, Rejection, Source, Target, labels_of
 from potstill.filter.base import reject
 from potstill.spec.task import Task
 from potstill.spec.teacher import JudgeSpec
@@ -216,6 +216,4 @@ def runner_up(row: Example) -> Target | None:
 
 
 def _named(target: Target | None) -> str:
-    if isinstance(target, str):
-        return target
-    return ", ".join(target or ()) or "none of the labels"
+    return ", ".join(labels_of(target)) or "none of the labels"

@@ -13,10 +13,10 @@ from typing import Any
 
 from potstill.data import Example
 from potstill.errors import TeacherError
+from potstill.generate.facts import facts_of
 from potstill.generate.fusion import Fusion
 from potstill.generate.method import Method
 from potstill.generate.prompts import (
-    THOUGHT,
     answer_key,
     answer_schema,
     system_turn,
@@ -191,7 +191,7 @@ def _rows(
                 row["scores"] = _sparse(own)
         else:
             row |= {"fault": outcome.fault, "detail": outcome.detail}
-        row |= _facts(outcome, asker)
+        row |= facts_of([outcome], asker)
         yield {key: value for key, value in row.items() if value is not None}
 
 
@@ -227,32 +227,6 @@ def mean_of(votes: Sequence[Mapping[str, float]]) -> dict[str, float]:
         for label, share in vote.items():
             total[label] = total.get(label, 0.0) + share / len(votes)
     return total
-
-
-def _facts(outcome: Outcome, asker: Asker) -> dict[str, Any]:
-    """Who answered, and what it cost."""
-    reply, provider = outcome.reply, asker.provider
-    facts: dict[str, Any] = {
-        "reasoning": _thought(outcome),
-        "model": provider.name,
-        "seconds": outcome.seconds,
-        "cost_usd": outcome.cost_usd,
-        "endpoint": provider.endpoint,
-        "request": outcome.ledger,
-    }
-    if reply is not None:
-        facts["prompt_tokens"] = reply.prompt_tokens
-        facts["completion_tokens"] = reply.completion_tokens
-        facts["revision"] = reply.model if reply.model != provider.name else None
-    return facts
-
-
-def _thought(outcome: Outcome) -> str | None:
-    """The model's own thought, or the one that it was asked for."""
-    if outcome.reply is not None and outcome.reply.thought:
-        return outcome.reply.thought
-    said = outcome.value.get(THOUGHT) if isinstance(outcome.value, Mapping) else None
-    return said or None
 
 
 def _sparse(shares: Mapping[str, float]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from potstill.generate.method import Method
 from potstill.generate.retrieval import Shown
 from potstill.generate.trial import Floats, Fused, Trial
 from potstill.spec.task import Columns, Task
-from potstill.teacher import Answer, LabelReader, Verdict, reach_consensus
+from potstill.teacher import Answer, Verdict, form_of
 from potstill.teacher.records import RecordReader
 from potstill.teacher.request import Asker
 
@@ -65,7 +65,7 @@ class Bench:
         self._shown = shown
         self._folds = folds
         self._hidden = hidden
-        self._reader = LabelReader(task.label_names, multilabel=task.multilabel)
+        self._form = form_of(task.answer)
 
     @classmethod
     def of(
@@ -155,8 +155,7 @@ class Bench:
             answers[answer["id"]].append(answer)
         rows = [answers[row.id] for row in self.rows]
         said = [self._read(votes) for votes in rows]
-        labels, several = self._task.label_names, self._task.multilabel
-        verdicts = reach_consensus(said, labels=labels, multilabel=several).verdicts
+        verdicts = self._form.agree(said).verdicts
         right = self.scores_of([None if v is None else v.target for v in verdicts])
         answered = [[a.target for a in votes if a.target is not None] for votes in said]
         flipped = [len(set(targets)) > 1 for targets in answered if targets]
@@ -195,7 +194,7 @@ class Bench:
         )
 
     def _read(self, votes: Sequence[Mapping[str, Any]]) -> list[Answer]:
-        reader = RecordReader(self._reader, Columns())
+        reader = RecordReader(self._form, Columns())
         records = [reader.read(Row(self.name, vote), self.name) or [] for vote in votes]
         return [record.answer for found in records for record in found]
 
@@ -237,7 +236,7 @@ def _shares(verdict: Verdict | None) -> Mapping[str, float]:
 
 def _agreement(answer: Target | None, gold: Target | None) -> float:
     """1 where they are equal, 0 where not; the F1 of two sets of labels."""
-    if answer is None or isinstance(answer, str) or isinstance(gold, str) or gold is None:
+    if not (isinstance(answer, tuple) and isinstance(gold, tuple)):
         return float(answer is not None and answer == gold)
     both = len(set(answer) & set(gold))
     return 2 * both / (len(answer) + len(gold)) if answer or gold else 1.0

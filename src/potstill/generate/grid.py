@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data import Target
+from potstill.data import Target, labels_of
 from potstill.spec.task import Task
 from potstill.spec.teacher import GenerateSpec
 
@@ -74,7 +74,7 @@ class Cell:
     @property
     def labels(self) -> tuple[str, ...]:
         """The target as a tuple, for a task of either type."""
-        return (self.target,) if isinstance(self.target, str) else self.target
+        return labels_of(self.target)
 
 
 def plan_grid(
@@ -216,7 +216,7 @@ def _cells_of(
 
 
 def _rivals_of(target: Target, task: Task, ideas: Ideas) -> tuple[str, ...]:
-    own = (target,) if isinstance(target, str) else target
+    own = labels_of(target)
     near = [rival for label in own for rival in ideas.rivals.get(label, ())]
     return tuple(
         label for label in dict.fromkeys(near) if label not in own and label in task.labels
@@ -232,7 +232,7 @@ def _label_sets(task: Task, ideas: Ideas, have: Mapping[Target, int]) -> tuple[T
     labels = task.label_names
     together: Counter[tuple[str, str]] = Counter()
     for target, rows in have.items():
-        own = [label for label in labels if label in target]
+        own = [label for label in labels if label in labels_of(target)]
         together.update(dict.fromkeys(combinations(own, 2), rows))
     if not together:
         for label in labels:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from potstill.data import Example, Target
+from potstill.data import Example, Target, labels_of
 from potstill.spec.task import Task
 from potstill.teacher.request import Message
 
@@ -126,7 +126,7 @@ def _example_line(example: Example) -> str:
 
 
 def _said(target: Target | None) -> str:
-    return target if isinstance(target, str) else orjson.dumps(list(target or ())).decode()
+    return target if isinstance(target, str) else orjson.dumps(labels_of(target)).decode()
 
 
 def _quoted(example: Example) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data import Example
+from potstill.data import Example, labels_of
 from potstill.generate.method import Method
 from potstill.generate.prompts import example_tokens, label_texts
 from potstill.spec.task import Task
@@ -203,8 +203,7 @@ def _spread(examples: Sequence[Example], count: int) -> tuple[Example, ...]:
 
 
 def _has(example: Example, label: str) -> bool:
-    target = example.target
-    return label == target if isinstance(target, str) else label in (target or ())
+    return label in labels_of(example.target)
 
 
 def _unit(points: NDArray[Any]) -> Floats:

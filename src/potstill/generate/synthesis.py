@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from potstill.data import Example, Rejection, Source, Target
+from potstill.data import Example, Rejection, Source, Target, labels_of
 from potstill.generate.grid import Cell, Ideas, vary
 from potstill.generate.writer import STAGE, Writer, Written, rejected
 
@@ -187,9 +187,7 @@ def synthesise(
 
 def name_of(target: Target | None) -> str:
     """A target in tables: labels joined by ``+`` in one order, whatever the order they came in."""
-    if target is None or isinstance(target, str):
-        return target or ""
-    return "+".join(sorted(target)) or "(no label)"
+    return "" if target is None else "+".join(sorted(labels_of(target))) or "(no label)"
 
 
 def _short(

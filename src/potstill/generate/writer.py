@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from potstill.data import Example, Input, Rejection, Source, Target, id_of
+from potstill.data import Example, Input, Rejection, Source, Target, id_of, labels_of
 from potstill.generate.commission import opening_turns, read_texts, writing_schema, writing_turn
 from potstill.generate.grid import Cell
 from potstill.generate.novelty import Novelty
@@ -212,8 +212,7 @@ def _by_label(seeds: Iterable[Example]) -> dict[str | None, list[Example]]:
     """Seeds under each of their labels; unlabelled ones under None."""
     found: dict[str | None, list[Example]] = defaultdict(list)
     for example in seeds:
-        own = example.target if isinstance(example.target, tuple) else (example.target,)
-        for label in own:
+        for label in (None,) if example.target is None else labels_of(example.target):
             found[label].append(example)
     return found
 

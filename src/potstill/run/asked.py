@@ -12,11 +12,13 @@ from potstill.data.example import id_of
 from potstill.errors import TeacherError
 from potstill.generate.asking import ask_examples
 from potstill.generate.method import Method
+from potstill.generate.open import ask_open
 from potstill.generate.retrieval import Shown
 from potstill.run.evidence import load_answers, read_evidence
 from potstill.run.teaching import LEDGER
 from potstill.spec import LoadedTask
-from potstill.teacher.answer import LabelReader
+from potstill.teacher import form_of
+from potstill.teacher.answer import Answer, LabelReader
 from potstill.teacher.ledger import Ledger
 from potstill.teacher.line import Line
 from potstill.teacher.meter import Meter
@@ -114,8 +116,8 @@ class LiveTeacher:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The task's labels."""
-        return self._task.label_names
+        """The task's labels, or its fields."""
+        return self._task.answer.names
 
     def predict(self, inputs: Sequence[Input], /) -> list[Prediction]:
         """An answer for each input; target None where the teacher gave none that is usable.
@@ -142,6 +144,8 @@ class LiveTeacher:
 
     def _ask(self, value: Input) -> tuple[Prediction, float | None]:
         meter = Meter(self._line)
+        if not self._task.labelling:
+            return self._ask_open(value, meter), meter.paid_usd
         (row,) = ask_examples(
             [Example(id=id_of(value), input=value)],
             meter,
@@ -153,3 +157,14 @@ class LiveTeacher:
         if "fault" in row:
             return Prediction(None, deferred="failed"), meter.paid_usd
         return Prediction(self._reader.read(row), scores=row.get("scores")), meter.paid_usd
+
+    def _ask_open(self, value: Input, meter: Meter) -> Prediction:
+        """An answer of fields or a text, located in the input."""
+        form = form_of(self._task.answer)
+        example = Example(id=id_of(value), input=value)
+        (row,) = ask_open([example], meter, task=self._task, method=Method(), purpose="predict")
+        if "fault" in row:
+            return Prediction(None, deferred="failed")
+        said = Answer(teacher=self.name, target=form.read(row[form.columns[0]]), raw="")
+        settled = form.settle(said, value).target
+        return Prediction(settled, deferred=None if settled is not None else "failed")

@@ -13,6 +13,13 @@ from potstill.evaluate import (
     yield_sentence,
 )
 
+_PIPELINES = {
+    "classification": "text-classification",
+    "multilabel": "text-classification",
+    "extraction": "token-classification",
+    "generation": "summarization",
+}
+
 
 def model_card(report: Report, model: Mapping[str, Any]) -> str:
     """The card as Markdown.
@@ -29,7 +36,7 @@ def _front_matter(report: Report, model: Mapping[str, Any]) -> list[str]:
     metrics = report.student.evaluation.metrics
     lines = [
         "---",
-        "pipeline_tag: text-classification",
+        f"pipeline_tag: {_PIPELINES[report.task.type]}",
         "library_name: potstill",
         f"base_model: {_quoted(base.get('name', report.student.name))}",
     ]
@@ -40,7 +47,7 @@ def _front_matter(report: Report, model: Mapping[str, Any]) -> list[str]:
         "model-index:",
         f"- name: {_quoted(report.task.name)}",
         "  results:",
-        "  - task: {type: text-classification}",
+        f"  - task: {{type: {_PIPELINES[report.task.type]}}}",
         f"    dataset: {{name: {_quoted(report.task.name + ' test split')}, type: private}}",
         "    metrics:",
     ]
@@ -57,20 +64,17 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         "",
         report.task.description or "A model for one narrow task.",
         "",
-        f"It answers with {'some of' if report.task.type == 'multilabel' else 'one of'} "
-        f"{len(report.task.labels)} labels: {', '.join(f'`{n}`' for n in report.task.labels[:20])}"
-        + (" …" if len(report.task.labels) > 20 else "")
-        + ".",
+        _answers(report),
         "",
         "```python",
-        "from potstill import Model",
+        "from potstill import load",
         "",
-        'Model.load("this folder").predict("…")',
+        'load("this folder").predict("…")',
         "```",
         "",
         "## How good it is",
         "",
-        f"On {evaluation.n} rows that a person labelled and that nothing was trained or tuned on, "
+        f"On {evaluation.n} rows that a person answered and that nothing was trained or tuned on, "
         "with 95% intervals:",
         "",
         "| | value | interval |",
@@ -103,8 +107,7 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         "## Limits",
         "",
         *_forced(report, model),
-        f"- It reads the first {model.get('max_tokens', '?')} tokens of a text and says `truncated` "
-        "where there were more.",
+        _reads(report, model),
         "- Its confidence was calibrated on development rows like those of its training; on other "
         "text it means less.",
         *(f"- {warning}" for warning in report.all_warnings),
@@ -115,6 +118,31 @@ def _body(report: Report, model: Mapping[str, Any]) -> list[str]:
         *(["None were set."] if not report.gates else []),
     ]
     return lines
+
+
+def _answers(report: Report) -> str:
+    """What an answer consists of, in a sentence."""
+    if report.task.type == "generation":
+        return "It answers with a short text."
+    names = ", ".join(f"`{name}`" for name in report.task.labels[:20])
+    names += " …" if len(report.task.labels) > 20 else ""
+    if report.task.type == "extraction":
+        return f"It answers with the values of {len(report.task.labels)} fields: {names}."
+    some = "some of" if report.task.type == "multilabel" else "one of"
+    return f"It answers with {some} {len(report.task.labels)} labels: {names}."
+
+
+def _reads(report: Report, model: Mapping[str, Any]) -> str:
+    """How much of an input it reads."""
+    tokens = model.get("max_tokens", "?")
+    if report.task.type == "extraction":
+        return (
+            f"- It reads documents of any length, in windows of {tokens} tokens; what one window "
+            "cannot tell without the others it does not know."
+        )
+    if report.task.type == "generation":
+        return f"- It reads {tokens} tokens at once, and says `truncated` where it read no further."
+    return f"- It reads the first {tokens} tokens of a text and says `truncated` where there were more."
 
 
 def _deferral(report: Report, model: Mapping[str, Any]) -> list[str]:
@@ -140,7 +168,8 @@ def _deferral(report: Report, model: Mapping[str, Any]) -> list[str]:
 
 
 def _forced(report: Report, model: Mapping[str, Any]) -> list[str]:
-    if (model.get("deferral") or {}).get("scope") is not None:
+    scoped = (model.get("deferral") or {}).get("scope") is not None
+    if scoped or report.task.type not in ("classification", "multilabel"):
         return []
     one = "some or none of them" if report.task.type == "multilabel" else "one of them"
     return [

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from potstill.data import Example
+from potstill.data import Example, Extraction, Target, Text, labels_of
 from potstill.errors import PotstillError
 from potstill.generate.audition import FEWEST_ROWS
 from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
@@ -58,7 +58,7 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
         "gold for the test": len(evidence.test),
     }
     if task.teacher is not None and live:
-        warnings += _live_warnings(task.teacher, evidence)
+        warnings += _live_warnings(task, task.teacher, evidence)
     warnings += _warnings(task, evidence, silver)
     # The filters that need no model show whether anything would be left to train on.
     words_alone = task.filter_options.model_copy(update={"near_meaning": None})
@@ -72,7 +72,8 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
     return {
         "task": task.name,
         "rows": {role: count for role, count in rows.items() if count},
-        "labels": _label_counts(task, [*evidence.train, *evidence.dev, *evidence.test]),
+        "kind": "field" if task.type == "extraction" else "label",
+        "labels": _counts(task, [*evidence.train, *evidence.dev, *evidence.test]),
         "answered": dict(answered),
         "rejected": dict(rejected.most_common()),
         "warnings": warnings,
@@ -84,11 +85,18 @@ def _no_features(texts: Sequence[str]) -> None:
     """Stands for embeddings where no filter asks for them."""
 
 
-def _label_counts(task: Task, examples: list[Example]) -> dict[str, int]:
+def _counts(task: Task, examples: Sequence[Example]) -> dict[str, int]:
+    """Rows that have each label or field."""
     counts: Counter[str] = Counter()
     for example in examples:
-        counts.update([example.target] if isinstance(example.target, str) else example.target or ())
-    return {name: counts[name] for name in task.label_names}
+        counts.update(_names_in(example.target))
+    return {name: counts[name] for name in task.answer.names}
+
+
+def _names_in(target: Target | None) -> Sequence[str]:
+    if isinstance(target, Extraction):
+        return [name for name, values in target.fields.items() if values]
+    return () if isinstance(target, Text) else labels_of(target)
 
 
 def _warnings(task: Task, evidence: Evidence, silver: list[Example]) -> list[str]:
@@ -100,18 +108,19 @@ def _warnings(task: Task, evidence: Evidence, silver: list[Example]) -> list[str
             f"±{1.96 * (0.75 * 0.25 / test) ** 0.5:.2f} only"
         )
     training = [*evidence.train, *silver]
-    counts = _label_counts(task, training)
+    counts = _counts(task, training)
+    kind = "field" if task.type == "extraction" else "label"
     rare = [name for name, count in counts.items() if count < _FEW_ROWS_A_LABEL]
     if rare:
         listed = ", ".join(f"{name} ({counts[name]})" for name in rare[:5])
         more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
         found.append(f"fewer than {_FEW_ROWS_A_LABEL} training rows for {listed}{more}")
     top = max(counts.values(), default=0)
-    if training and top > _DOMINANT_SHARE * len(training):
+    if task.labelling and training and top > _DOMINANT_SHARE * len(training):
         found.append(f"one label holds {top / len(training):.0%} of the training rows")
-    untested = [name for name, count in _label_counts(task, evidence.test).items() if not count]
+    untested = [name for name, count in _counts(task, evidence.test).items() if not count]
     if untested:
-        found.append(f"no test row has the label {untested[0]!r}" + _and_more(untested))
+        found.append(f"no test row has the {kind} {untested[0]!r}" + _and_more(untested))
     return found
 
 
@@ -119,7 +128,7 @@ def _and_more(names: list[str]) -> str:
     return f" (nor {len(names) - 1} others)" if len(names) > 1 else ""
 
 
-def _live_warnings(teacher: TeacherSpec, evidence: Evidence) -> list[str]:
+def _live_warnings(task: Task, teacher: TeacherSpec, evidence: Evidence) -> list[str]:
     """What would stop a run, or have it spend blindly, as far as that shows without asking."""
     found: list[str] = []
     if teacher.base_url is not None:
@@ -133,7 +142,7 @@ def _live_warnings(teacher: TeacherSpec, evidence: Evidence) -> list[str]:
                 "is refused; name it under 'teacher.price' or in a price file"
             )
     gold = max(len(evidence.dev), len(evidence.train))
-    if gold < FEWEST_ROWS:
+    if task.labelling and gold < FEWEST_ROWS:
         found.append(
             f"{gold} gold rows for training or development are too few to try the teacher on: it "
             "is asked in the default manner, and how good it is stays unknown until the end"
@@ -144,7 +153,7 @@ def _live_warnings(teacher: TeacherSpec, evidence: Evidence) -> list[str]:
 def _live_steps(task: Task, teacher: TeacherSpec, rows: dict[str, int]) -> list[str]:
     gold = max(rows["gold for development"], rows["gold for training"])
     steps: list[str] = []
-    if gold >= FEWEST_ROWS:
+    if task.labelling and gold >= FEWEST_ROWS:
         tried = min(gold, teacher.audition_rows)
         steps.append(f"try {teacher.model} on {tried} gold rows in several ways")
     if task.generate is not None:
@@ -155,6 +164,14 @@ def _live_steps(task: Task, teacher: TeacherSpec, rows: dict[str, int]) -> list[
         "'potstill plan' says what that costs"
     )
     return steps
+
+
+def _training_step(task: Task) -> str:
+    options = task.student
+    if task.type != "generation":
+        return f"train {options.base} ({options.mode})"
+    picks = f"train {options.base} to pick sentences"
+    return picks if options.mode == "extractive" else f"{picks}, and {options.writer} to write"
 
 
 def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:
@@ -169,7 +186,7 @@ def _steps(task: Task, rows: dict[str, int], teachers: int) -> list[str]:
         )
     steps += [
         f"filter the training rows: {', '.join(task.filter) or 'no filter'}",
-        f"train {task.student.base} ({task.student.mode})",
+        _training_step(task),
         *(
             [f"ask again what the student doubts, {task.rounds.max} rounds at most"]
             if task.rounds.max

@@ -16,11 +16,12 @@ from typing import Any
 import orjson
 
 from potstill.data import Example, Rejection
+from potstill.data.answers import target_reader
 from potstill.data.files import write_jsonl
 from potstill.data.reading import Reading, check_labels, read_examples
 from potstill.data.splits import remove_leaks, split_examples
 from potstill.errors import DataError
-from potstill.filter import Filtered, Validity, apply_filters, choose_filters
+from potstill.filter import Filtered, apply_filters, choose_filters, validity_of
 from potstill.generate.label import Labelled, label_examples
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
@@ -67,13 +68,15 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
         reading = read_examples(
             paths,
             task.data.columns,
-            multilabel=task.multilabel,
-            labelled=True,
+            targets=target_reader(task.answer),
             grouped=True,
             terms=task.data.terms,
         )
+        rejected.extend(reading.rejected)
+        if not task.labelling:  # the reader of fields knows which there are
+            return reading.examples
         kept, unknown = check_labels(reading.examples, known)
-        rejected.extend([*reading.rejected, *unknown])
+        rejected.extend(unknown)
         return kept
 
     gold = gold_rows(task.data.gold)
@@ -83,7 +86,7 @@ def read_evidence(loaded: LoadedTask) -> Evidence:
     test += [example for example in divided if example.split == "test"]
     if not any(example.target != outside for example in test):
         raise DataError(
-            "no row with a person's label is left for the test split.",
+            "no row with a person's answer is left for the test split.",
             where=str(loaded.path),
             hint="Raise data.gold_split.test, or name a data.test file.",
         )
@@ -143,7 +146,7 @@ def _unlabeled_rows(loaded: LoadedTask, gold: Sequence[Example]) -> Reading:
     tables: list[Path] = []
     for path in loaded.resolve_all(data.unlabeled):
         (logs if is_log(path) else tables).append(path)
-    rows = read_examples(tables, data.columns, labelled=False, grouped=True, terms=data.terms)
+    rows = read_examples(tables, data.columns, targets=None, grouped=True, terms=data.terms)
     logged = examples_from_logs(logs, terms=data.terms, others=[*gold, *rows.examples])
     return Reading([*logged, *rows.examples], rows.rejected)
 
@@ -164,8 +167,7 @@ def load_answers(loaded: LoadedTask, files: Sequence[Path] | None = None) -> Rec
     assert teacher is not None, "the caller asks only when there is a teacher"
     return RecordedAnswers.load(
         files if files is not None else loaded.resolve_all(teacher.answers),
-        labels=loaded.task.label_names,
-        multilabel=loaded.task.multilabel,
+        answer=loaded.task.answer,
         terms=teacher.terms,
         columns=loaded.task.data.columns,
     )
@@ -175,9 +177,7 @@ def label(task: Task, unlabeled: Sequence[Example], answers: RecordedAnswers) ->
     """Have the teachers answer rows; see `potstill.generate.label.label_examples`."""
     # Distributions are kept here even where the student shall learn hard labels: the
     # agreement filter reads them.
-    return label_examples(
-        unlabeled, answers, labels=task.label_names, multilabel=task.multilabel, soft_labels=True
-    )
+    return label_examples(unlabeled, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +197,9 @@ class Selection:
         Raises:
             DataError: too little is left.
         """
-        targets = Counter(example.target for example in self.train)
-        if len(targets) < 2:
-            found = f"only {next(iter(targets))!r}" if targets else "no row at all"
+        labels = {row.target for row in self.train if isinstance(row.target, str | tuple)}
+        if not self.train or len(labels) == 1:
+            found = f"only {next(iter(labels))!r}" if self.train else "no row at all"
             causes = Counter(rejection.cause for rejection in self.filtered.rejected)
             listed = ", ".join(f"{cause} ({rows})" for cause, rows in causes.most_common(3))
             raise DataError(
@@ -237,7 +237,7 @@ def select(
         embed: texts to embeddings, for filters that compare meanings.
         judge: opens the judge, for the filter of that name.
     """
-    valid = Validity(task.label_names)
+    valid = validity_of(task.answer)
     rows = [*gold_train, *silver]
     dev = list(gold_dev)
     if not dev:
@@ -248,16 +248,16 @@ def select(
         divided = split_examples(rows, shares, task.seed)
         rows = [example for example in divided if example.split == "train"]
         dev = [example for example in divided if example.split == "dev"]
-    dev = apply_filters([valid], dev).kept
+    steering = apply_filters([valid], dev)
     # The other way round than for the test split: development rows are not sacred, and
     # taking the copy out of them costs no training row.
-    leak = remove_leaks(dev, rows, task.filter_options.duplicate_similarity, "train")
+    leak = remove_leaks(steering.kept, rows, task.filter_options.duplicate_similarity, "train")
     asker = judge() if judge is not None and task.judge is not None else None
     filtered = apply_filters(choose_filters(task, rows, embed=embed, judge=asker), rows)
     train = [replace(example, split="train") for example in filtered.kept]
     if task.teacher is not None and not task.teacher.soft_labels:
         train = [replace(example, soft_target=None) for example in train]
-    merged = replace(filtered, rejected=[*filtered.rejected, *leak.rejected])
+    merged = replace(filtered, rejected=[*filtered.rejected, *steering.rejected, *leak.rejected])
     return Selection(train, leak.kept, merged)
 
 

@@ -1,9 +1,9 @@
 """The last stages of a run: judge the model on the frozen rows, and report.
 
 The model is judged as it ships: loaded from its folder by the runtime, int8 and calibrated.
-Beside it stand, without being asked, every recorded teacher, the majority label, and a
-logistic regression on word statistics, which may learn from the development rows as well:
-it has nothing to choose on them.
+Beside it stand, without being asked, every recorded teacher and the baselines of the task's type
+(for labels the most frequent one, and a logistic regression on word statistics), which may learn
+from the development rows as well: they have nothing to choose on them.
 """
 
 from __future__ import annotations
@@ -17,171 +17,80 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from potstill.data import Example, Input, Prediction, Predictor
+from potstill.data import Example, Prediction, target_to_json
 from potstill.data.files import write_json, writing
 from potstill.data.lineage import source_shares
 from potstill.evaluate import (
-    MAJORITY,
-    TFIDF,
-    Entry,
-    Evaluation,
     FilterCount,
-    Latency,
     LineageShare,
-    Majority,
     Report,
     SplitCount,
     TaskFacts,
-    TfidfLogistic,
-    compare,
-    evaluate,
-    fidelity,
-    measure_latency,
-    usd_per_million,
+    thresholds_of,
     worst_mistakes,
     write_report,
 )
+from potstill.evaluate.frontier import Frontier
 from potstill.run.card import model_card
 from potstill.run.events import Event
-from potstill.run.evidence import load_answers, load_saved
-from potstill.run.live import test_sample
+from potstill.run.evidence import load_saved
+from potstill.run.panel import Panel
 from potstill.run.spending import teaching_facts
-from potstill.runtime import Model
+from potstill.runtime import load_model
 
 if TYPE_CHECKING:
     from potstill.run.stages import Stages
-    from potstill.teacher import RecordedAnswers, RecordedPredictor
 
 JUDGEMENT = "evaluation.json"
-_TIMED_ROWS = 200
-_TIMED_REPEATS = 3
 
 
 def judge(work: Stages) -> dict[str, Any]:
     """Evaluate student, teachers and baselines on the test rows; write ``evaluation.json``."""
     task, folder = work.task, work.folder
     train, dev, test = (load_saved(work.taught(name)) for name in ("train", "dev", "test"))
-    inputs = [example.input for example in test]
     # One worker: a latency is the time of one answer on one core.
-    model = Model.load(work.model, workers=1)
-    answered: dict[str, list[Prediction]] = {}
-    asked = {example.id for example in _asked_of_teacher(work, test)}
-
-    def on_asked(predictions: Sequence[Prediction]) -> list[Prediction]:
-        return [given for given, row in zip(predictions, test, strict=True) if row.id in asked]
-
-    def evaluated(
-        predictor: Predictor,
-        name: str,
-        *,
-        teacher: bool = False,
-        outside: Sequence[Prediction] = (),
-    ) -> Evaluation:
-        answered[name] = predictor.predict(inputs)
-        return evaluate(
-            on_asked(answered[name]) if teacher else answered[name],
-            [row for row in test if row.id in asked] if teacher else test,
-            labels=task.label_names,
-            multilabel=task.multilabel,
-            seed=task.seed,
-            name=name,
-            outside=outside,
-        )
-
-    def entry(
-        role: Any, predictor: Predictor, name: str, outside: Sequence[Prediction] = ()
-    ) -> Entry:
-        latency = _latency(predictor, inputs)
-        return Entry(
-            role=role,
-            evaluation=evaluated(predictor, name, outside=outside),
-            latency=latency,
-            usd_per_million=usd_per_million(latency.p50_ms),
-        )
-
+    model = load_model(work.model, workers=1)
+    panel = Panel(work, test)
     # Base models are named by folder where they are not names of ours. No two entries may
     # share a name: answers are paired by it.
-    outside = model.predict([row.input for row in work.strangers("test")])
-    student = entry("student", model, Path(task.student.base).name, outside)
-    teachers: list[Entry] = []
-    warnings: list[str] = []
-    if task.teacher is not None and asked:
-        answers = load_answers(work.loaded, work.test_answer_files)
-        declared = task.teacher.usd_per_million
-        recorded = {facts.name: facts.usd_per_million for facts in answers.facts()}
-        for predictor in _teachers(answers, test, load_saved(work.file("unlabeled"))):
-            name = predictor.name
-            taken = name in (student.name, MAJORITY, TFIDF)
-            evaluation = evaluated(predictor, f"{name} (teacher)" if taken else name, teacher=True)
-            missing = evaluation.unanswered
-            if missing == len(asked):
-                warnings.append(f"{name} answered none of the test rows.")
-                continue
-            notes = [f"{len(asked)} of the test rows"] if len(asked) < len(test) else []
-            notes += [f"{missing} test rows without a usable answer count as wrong"] * bool(missing)
-            price = recorded.get(name)
-            if name in recorded and price is None and declared is not None:
-                price = declared
-                notes.append("price as the task declares it")
-            teachers.append(
-                Entry(
-                    role="teacher",
-                    evaluation=evaluation,
-                    latency=_recorded_latency(answers, name, test),
-                    usd_per_million=price,
-                    note="; ".join(notes),
-                )
-            )
-    learnt = [*train, *dev]
+    student = panel.entry(
+        "student",
+        model,
+        Path(str(folder.stages["train"]["facts"]["base"])).name,
+        outside=model.predict([row.input for row in work.strangers("test")]),
+        thresholds=thresholds_of(model.card),
+    )
     baselines = [
-        entry("baseline", predictor, predictor.name)
-        for predictor in (
-            TfidfLogistic.fit(learnt, task.label_names, task.multilabel, task.seed),
-            Majority.fit(learnt, task.label_names, task.multilabel),
-        )
+        panel.entry("baseline", predictor, predictor.name)
+        for predictor in panel.measure.baselines([*train, *dev], seed=task.seed)
     ]
+    teachers, warnings = panel.teachers(taken=[student.name, *(one.name for one in baselines)])
     if not any(example.is_gold for example in dev):
         warnings.append(
             "The development rows carry a teacher's answers, not a person's: choice of student, "
             "parity and calibration rest on them."
         )
-
     certificate = (model.card.get("deferral") or {}).get("certificate")
     if certificate is not None and not certificate["holds"]:
         warnings.append(certificate["statement"])
-
-    def against(other: str, *, teacher: bool) -> Any:
-        pair = [answered[student.name], answered[other]]
-        one, two = map(on_asked, pair) if teacher else pair
-        return compare(
-            one,
-            two,
-            [row for row in test if row.id in asked] if teacher else test,
-            labels=task.label_names,
-            multilabel=task.multilabel,
-            names=(student.name, other),
-            seed=task.seed,
-        ).without_rows()
-
+    flagging = (model.card.get("calibration") or {}).get("flag")
+    if flagging is not None:
+        warnings.append(flagging["statement"])
     report = Report(
         task=TaskFacts(
-            name=task.name, type=task.type, labels=task.label_names, description=task.description
+            name=task.name, type=task.type, labels=task.answer.names, description=task.description
         ),
         entries=(student, *teachers, *baselines),
         comparisons=(
-            *(against(entry.name, teacher=True) for entry in teachers),
-            against(baselines[0].name, teacher=False),
+            *(panel.against(student.name, one.name, teacher=True) for one in teachers),
+            panel.against(student.name, baselines[0].name),
         ),
-        fidelity={
-            teacher.name: fidelity(
-                on_asked(answered[student.name]), on_asked(answered[teacher.name]), seed=task.seed
-            )
-            for teacher in teachers[:1]
-        },
+        fidelity={one.name: panel.fidelity(student.name, one.name) for one in teachers[:1]},
         mistakes=worst_mistakes(
-            answered[student.name],
+            panel.answered[student.name],
             test,
-            teacher=answered[teachers[0].name] if teachers else None,
+            fault=panel.measure.fault,
+            teacher=panel.answered[teachers[0].name] if teachers else None,
         ),
         warnings=tuple(warnings),
         machine=_machine(),
@@ -189,48 +98,12 @@ def judge(work: Stages) -> dict[str, Any]:
     for warning in report.all_warnings:
         folder.tell(Event(kind="warning", stage="evaluate", text=warning))
     write_json(folder.path / JUDGEMENT, report.to_json())
-    _write_predictions(folder.path / "predictions.jsonl", test, answered)
+    _write_predictions(folder.path / "predictions.jsonl", test, panel.answered)
     score = student.evaluation.score
     return {
         "summary": f"{student.evaluation.primary} {score.value:.3f} "
         f"[{score.low:.3f}, {score.high:.3f}] on {len(test)} rows"
     }
-
-
-def _asked_of_teacher(work: Stages, test: Sequence[Example]) -> Sequence[Example]:
-    """The test rows that the teacher answered: all recorded ones, or a live teacher's sample."""
-    teacher = work.task.teacher
-    return test_sample(work) if teacher is not None and teacher.live else test
-
-
-def _teachers(
-    answers: RecordedAnswers, test: Sequence[Example], unlabeled: Sequence[Example]
-) -> list[RecordedPredictor]:
-    """The teachers as predictors of the test rows; a committee of them stands first."""
-    alone = [answers.predictor(name, test) for name in answers.teachers]
-    if len(alone) < 2:
-        return alone
-    # How far each member is believed is estimated over all rows that they answered, as it
-    # was for the training rows; no gold label is looked at.
-    return [answers.committee([*test, *unlabeled]), *alone]
-
-
-def _recorded_latency(
-    answers: RecordedAnswers, teacher: str, test: Sequence[Example]
-) -> Latency | None:
-    """The wall times that were recorded with a teacher's answers to the test rows."""
-    seconds = [
-        answer.seconds
-        for example in test
-        for answer in answers.of(example)
-        if answer.teacher == teacher and answer.seconds is not None
-    ]
-    return Latency.of_seconds(seconds) if seconds else None
-
-
-def _latency(predictor: Predictor, inputs: Sequence[Input]) -> Latency:
-    timed = inputs[:_TIMED_ROWS]
-    return measure_latency(lambda value: predictor.predict([value]), timed, repeats=_TIMED_REPEATS)
 
 
 def _write_predictions(
@@ -241,7 +114,7 @@ def _write_predictions(
         for place, example in enumerate(test):
             row = {
                 "id": example.id,
-                "gold": example.target,
+                "gold": target_to_json(example.target),
                 "answers": {name: given[place].to_json() for name, given in answered.items()},
             }
             stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
@@ -260,8 +133,11 @@ def report(work: Stages) -> dict[str, Any]:
         filters=_filter_counts(folder.path / "rejected.jsonl"),
         lineage=tuple(LineageShare(**share.to_json()) for share in source_shares(rows["train"])),
         teaching=teaching_facts(work),
+        frontier=Frontier.of(trained["candidates"], trained["reason"])
+        if trained["reason"]
+        else None,
         training={
-            "base": task.student.base,
+            "base": trained["base"],
             "mode": trained["mode"],
             "rows": trained["rows"],
             "seconds": round(trained["seconds"], 1),

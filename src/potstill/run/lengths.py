@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from potstill.data import Example
 from potstill.errors import TeacherError
 from potstill.generate.asking import label_requests
 from potstill.generate.method import Method
+from potstill.generate.open import open_method, open_requests
 from potstill.generate.retrieval import Shown
 from potstill.spec.task import Task
 from potstill.spec.teacher import TeacherSpec
-from potstill.teacher.request import Asker, Provider
+from potstill.teacher.request import Asker, Provider, Request
 
 _SAMPLE_ROWS = 20
 _LABEL_TOKENS = (8.0, 14.0, 30.0)
+_VALUE_TOKENS = (8.0, 30.0, 90.0)
+_TOKENS_A_WORD = 1.4
 _THOUGHT_TOKENS = (40.0, 90.0, 150.0)
 _OWN_THOUGHT_TOKENS = (300.0, 1200.0, 4000.0)
 _TOKENS_A_SECOND = (150.0, 50.0, 15.0)
@@ -56,8 +59,10 @@ class Lengths:
     seconds: Range
 
 
-def usual_method(teacher: TeacherSpec, shown: Shown) -> Method:
+def usual_method(teacher: TeacherSpec, shown: Shown, *, labelling: bool = True) -> Method:
     """The way of asking that a plan reckons with: what the task fixes, else all gold that fits."""
+    if not labelling:
+        return open_method(teacher, shown.examples)
     all_gold = len(shown.examples) if shown.all_fit else min(6, len(shown.examples))
     return Method(
         reasoning=teacher.reasoning is True,
@@ -75,7 +80,7 @@ def guessed_lengths(rows: Sequence[Example], task: Task, shown: Shown) -> Length
         shown: gold examples.
     """
     teacher = _teacher_of(task)
-    completion = Range(*_LABEL_TOKENS)
+    completion = _answer_tokens(task)
     if teacher.reasoning is not False:
         thought = Range(*(_THOUGHT_TOKENS if teacher.base_url is None else _OWN_THOUGHT_TOKENS))
         if teacher.reasoning == "auto":
@@ -95,6 +100,16 @@ def guessed_lengths(rows: Sequence[Example], task: Task, shown: Shown) -> Length
     return Lengths(prompt, completion, seconds)
 
 
+def _answer_tokens(task: Task) -> Range:
+    """Tokens of an answer without its thought: of a label, of each field, or of a short text."""
+    if task.type == "extraction":
+        return Range(*_VALUE_TOKENS).times(float(len(task.fields)))
+    if task.type == "generation":
+        longest = _TOKENS_A_WORD * task.text.max_words
+        return Range(0.3 * longest, 0.7 * longest, 1.5 * longest)
+    return Range(*_LABEL_TOKENS)
+
+
 def measured_lengths(rows: Sequence[Example], asker: Asker, task: Task, shown: Shown) -> Lengths:
     """Lengths as rows that were really asked had them: means, two standard errors either side.
 
@@ -105,9 +120,8 @@ def measured_lengths(rows: Sequence[Example], asker: Asker, task: Task, shown: S
         TeacherError: no row brought a reply.
     """
     teacher = _teacher_of(task)
-    method = usual_method(teacher, shown)
-    requests = label_requests(rows, task=task, method=method, shown=shown, purpose="pilot")
-    outcomes = list(asker.ask(requests))
+    method = usual_method(teacher, shown, labelling=task.labelling)
+    outcomes = list(asker.ask(_requests(rows, task, method, shown, "pilot")))
     replies = [outcome.reply for outcome in outcomes if outcome.reply is not None]
     if not replies:
         said = outcomes[0].detail if outcomes else "nothing was asked"
@@ -125,16 +139,25 @@ def measured_lengths(rows: Sequence[Example], asker: Asker, task: Task, shown: S
     )
 
 
+def _requests(
+    rows: Sequence[Example], task: Task, method: Method, shown: Shown, purpose: str
+) -> Iterator[Request]:
+    """The questions as a run would ask them."""
+    if task.labelling:
+        return label_requests(rows, task=task, method=method, shown=shown, purpose=purpose)
+    return open_requests(rows, task=task, method=method, gold=shown.examples, purpose=purpose)
+
+
 def _prompt_tokens(rows: Sequence[Example], task: Task, shown: Shown) -> tuple[float, float]:
     """Mean tokens of a prompt: the shortest that an audition may choose, and the usual one."""
     from potstill.teacher.prices import estimate_tokens
 
     teacher = _teacher_of(task)
-    usual = usual_method(teacher, shown)
+    usual = usual_method(teacher, shown, labelling=task.labelling)
     bare = replace(usual, examples=0) if teacher.examples == "auto" else usual
     means: list[float] = []
     for method in (bare, usual):
-        requests = label_requests(rows, task=task, method=method, shown=shown, purpose="plan")
+        requests = _requests(rows, task, method, shown, "plan")
         counts = [
             sum(estimate_tokens(message["content"]) for message in request.messages)
             for request in requests

@@ -23,6 +23,7 @@ from potstill.generate.audition import audition as hold_audition
 from potstill.generate.fusion import Fusion
 from potstill.generate.label import Labelled
 from potstill.generate.method import Method
+from potstill.generate.open import ask_open, open_method
 from potstill.generate.retrieval import Rank, Shown
 from potstill.run.events import Event
 from potstill.run.evidence import label, load_answers, load_saved
@@ -102,7 +103,10 @@ def audition(work: Stages) -> None:
     work.folder.stage(
         "audition",
         run,
-        reads={**work.slice("teacher", "labels", "description", "rules"), "base": work.base()},
+        reads={
+            **work.slice("teacher", "labels", "description", "rules"),
+            "base": work.kind.bases(work.task.student),
+        },
         writes=[work.dataset / "audition.json"],
     )
 
@@ -152,6 +156,16 @@ def ask_rows(
         rank: a better judge of the likeliest labels than the nearest gold.
         alone: leave the nearest gold out of the answers, since the teacher itself is judged.
     """
+    asker = work.teaching.bulk if stage == "ask" else work.teaching.teacher
+    if not work.task.labelling:
+        gold = load_saved(work.file("gold_train"))
+        held_method = open_method(teacher_of(work), gold)
+        with asking(work, stage, len(rows) * held_method.votes, "answers"):
+            found = ask_open(
+                rows, asker, task=work.task, method=held_method, gold=gold, purpose=purpose
+            )
+            write_jsonl(answers, found)
+        return
     held = held_audition(work)
     method = method or held.method
     total = len(rows) * method.votes
@@ -160,7 +174,7 @@ def ask_rows(
             answers,
             ask_examples(
                 rows,
-                work.teaching.bulk if stage == "ask" else work.teaching.teacher,
+                asker,
                 task=work.task,
                 method=method,
                 shown=shown_examples(work, rank),
@@ -199,8 +213,8 @@ def ask(work: Stages) -> None:
     work.folder.stage(
         "ask",
         run,
-        reads=work.slice("teacher", "rules"),
-        files=[work.dataset / "audition.json"],
+        reads=work.slice("teacher", "rules", "description", "fields", "text"),
+        files=[work.dataset / "audition.json"] if work.task.labelling else [],
         writes=[work.file("answers"), work.file("test_answers")],
     )
 

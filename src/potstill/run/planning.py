@@ -190,8 +190,9 @@ def calls_of(task: Task, evidence: Evidence) -> dict[str, Range]:
     most_votes = float(VOTES) if teacher.votes == "auto" else votes
     each = Range(votes, votes, most_votes)
     gold = min(teacher.audition_rows, max(len(evidence.dev), len(evidence.train)))
+    tried = gold >= 10 and task.labelling
     calls = {
-        "audition": _ways(teacher, most_votes).times(float(gold) if gold >= 10 else 0.0),
+        "audition": _ways(teacher, most_votes).times(float(gold) if tried else 0.0),
         ASK: each.times(float(len(evidence.unlabeled))),
         "evaluate": each.times(float(min(len(evidence.test), teacher.test_rows))),
     }

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from potstill.data import Example
+from potstill.data import Example, labels_of
 from potstill.data.files import write_json
 from potstill.run.events import Event
 from potstill.run.evidence import label, load_answers, load_saved, save_examples, select
@@ -293,6 +293,6 @@ def _indicators(rows: Sequence[Example], labels: Sequence[str]) -> NDArray[np.bo
     places: Mapping[str, int] = {name: place for place, name in enumerate(labels)}
     said = np.zeros((len(rows), len(labels)), dtype=bool)
     for number, row in enumerate(rows):
-        for name in (row.target,) if isinstance(row.target, str) else row.target or ():
+        for name in labels_of(row.target):
             said[number, places[name]] = True
     return said

@@ -25,9 +25,10 @@ from potstill.run.evidence import (
     select,
 )
 from potstill.run.folder import RunFolder
+from potstill.run.kinds import kind_of
 from potstill.run.teaching import Teaching
 from potstill.spec import LoadedTask
-from potstill.spec.task import Task
+from potstill.spec.task import StudentSpec, Task
 
 STAGES = (
     "read",
@@ -48,7 +49,7 @@ def stages_of(task: Task) -> tuple[str, ...]:
     """The stages that a task has, in order: those of a live teacher only where there is one."""
     live = task.teacher is not None and task.teacher.live
     optional = {
-        "audition": live,
+        "audition": live and task.labelling,
         "synthesise": task.generate is not None,
         "ask": live,
         "rounds": task.rounds.max > 0,
@@ -69,6 +70,7 @@ class Stages:
         self.loaded = loaded
         self.task = loaded.task
         self.order = stages_of(loaded.task)
+        self.kind = kind_of(loaded.task)
         self.folder = folder
         self.teaching = teaching
         self.dataset = folder.path / "dataset"
@@ -141,7 +143,7 @@ class Stages:
         self.folder.stage(
             "read",
             work,
-            reads=self.slice("type", "labels", "data", "seed", "filter_options"),
+            reads=self.slice("type", "labels", "fields", "data", "seed", "filter_options"),
             files=files,
             writes=[self.file(name) for name in (*names, "rejected/read")],
         )
@@ -191,18 +193,20 @@ class Stages:
             for problem in (*(() if live_teacher else answers.problems), *labelled.warnings):
                 self.folder.tell(Event(kind="warning", stage="label", text=str(problem)))
             save_examples(self.file("silver"), labelled.examples)
-            self.save_rejected("label", labelled.rejected)
+            self.save_rejected("label", [*labelled.rejected, *labelled.lost])
+            lost = f", {len(labelled.lost)} values lost" if labelled.lost else ""
             return {
                 "teachers": [dict(row) for row in labelled.teachers],
                 "labelled": len(labelled.examples),
                 "rejected": len(labelled.rejected),
-                "summary": f"{len(labelled.examples)} of {len(unlabeled)} rows answered",
+                "lost": len(labelled.lost),
+                "summary": f"{len(labelled.examples)} of {len(unlabeled)} rows answered{lost}",
             }
 
         self.folder.stage(
             "label",
             work,
-            reads=self.slice("teacher", "labels"),
+            reads=self.slice("teacher", "labels", "fields", "text"),
             files=self.answer_files,
             writes=[self.file("silver"), self.file("rejected/label")],
         )
@@ -239,7 +243,7 @@ class Stages:
             work,
             reads={
                 **self.slice("filter", "filter_options", "policy", "teacher", "judge", "seed"),
-                "features": self.base() if self._compares_meanings else None,
+                "features": self.kind.bases(self.task.student) if self._compares_meanings else None,
             },
             writes=[self.file("train"), self.file("dev"), self.rejected],
         )
@@ -249,45 +253,33 @@ class Stages:
         near = self.task.filter_options.near_meaning is not None
         return "noise" in self.task.filter or (near and "duplicates" in self.task.filter)
 
-    def base(self) -> list[str]:
-        """What tells one pretrained encoder from another: its name and its weights' hash."""
-        from potstill.train import resolve_base
-
-        return [self.task.student.base, resolve_base(self.task.student.base).sha256]
-
     def embed(self, texts: Sequence[str]) -> Any:
         """The student's base model as an embedding of texts (text, dimension)."""
         from potstill.train import embed
 
         options = self.task.student
-        return embed(texts, base=options.base, max_tokens=options.max_tokens)
+        # Where several bases are compared, or none embeds, meanings are those of the default one.
+        named = StudentSpec().base if options.base in ("auto", "tfidf", "static") else options.base
+        return embed(texts, base=named, max_tokens=options.max_tokens)
 
     def train(self) -> None:
         """The student."""
 
         def work() -> dict[str, Any]:
-            from potstill.train import train_student
-
             # A finished student here is another code's or another data set's; a checkpoint of
             # an interrupted training knows by itself whether it still fits.
-            (self.student / "student.json").unlink(missing_ok=True)
-            trained = train_student(
-                load_saved(self.file("train")),
-                self.steering(load_saved(self.file("dev"))),
-                labels=self.task.label_names,
-                multilabel=self.task.multilabel,
-                options=self.task.student,
-                seed=self.task.seed,
-                folder=self.student,
-                progress=self.folder.progress("train"),
-            )
+            for card in self.student.glob("**/student.json"):
+                card.unlink()
+            trained = self.kind.train(self)
             return {
                 "mode": trained.mode,
+                "base": trained.base,
+                "reason": trained.reason,
                 "rows": trained.rows,
                 "seconds": trained.seconds,
                 "candidates": trained.candidates,
                 "history": trained.history,
-                "summary": f"{trained.mode} {self.task.student.base}",
+                "summary": f"{trained.mode} {Path(trained.base).name}",
             }
 
         self.folder.stage(
@@ -295,11 +287,12 @@ class Stages:
             work,
             # What is certified may not steer; how much may be wrong does not change that.
             reads={
-                **self.slice("student", "seed"),
-                "base": self.base(),
+                **self.slice("student", "seed", "fields", "windows", "text", "flag"),
+                "base": self.kind.bases(self.task.student),
+                "gates": self.spec["accept"] if self.task.student.base == "auto" else None,
                 "certifies": self.task.defer is not None,
             },
-            writes=[self.student / "student.json", self.student / "student.safetensors"],
+            writes=[self.student / name for name in self.kind.trained_files(self.task)],
         )
 
     def steering(self, dev: Sequence[Example]) -> list[Example]:
@@ -327,24 +320,7 @@ class Stages:
         """The model folder."""
 
         def work() -> dict[str, Any]:
-            from potstill.export import export_student
-            from potstill.train import load_student
-
-            train = load_saved(self.taught("train"))
-            exported = export_student(
-                load_student(self.final_student),
-                name=self.task.name,
-                dev=[*load_saved(self.taught("dev")), *self.strangers("dev")],
-                more=train,
-                out_of_scope=self.strangers("train"),
-                defer=self.task.defer,
-                options=self.task.student,
-                folder=self.model,
-                task=self.task,
-                lineage=lineage_json(train),
-                seed=self.task.seed,
-                progress=self.folder.progress("export"),
-            )
+            exported = self.kind.export(self, lineage_json(load_saved(self.taught("train"))))
             return {
                 "precision": exported.precision,
                 "engine": exported.engine,
@@ -356,7 +332,7 @@ class Stages:
             }
 
         files = ("model.json", "model.onnx", "tokenizer.json", "lineage.json")
-        reads = self.slice("defer")
+        reads = self.slice("defer", "confidence")
         self.folder.stage("export", work, reads=reads, writes=[self.model / name for name in files])
 
     def evaluate(self) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from potstill.data import labels_of
+from potstill.data.answers import label_reader
 from potstill.data.files import write_json, writing
-from potstill.data.reading import read_examples
+from potstill.data.reading import read_examples, read_rows
 from potstill.errors import DataError
 from potstill.spec import task_json_schema, task_template
 from potstill.spec.task import Columns
@@ -25,19 +28,18 @@ def start_task(path: Path, *, name: str | None, kind: Any, gold: Path | None) ->
         path: the task file to write.
         name: the task's name; None takes the file's.
         kind: the kind of task.
-        gold: rows with a person's label; their labels become the taxonomy.
+        gold: rows with a person's answer; their labels or fields become the task's.
 
     Raises:
         SpecError: the kind is not known.
         DataError: the rows cannot be read, or have more labels than a taxonomy.
     """
-    multilabel = kind == "multilabel"
-    labels = _labels_of(gold, multilabel) if gold is not None else None
+    names = _names_of(gold, kind) if gold is not None else None
     text = task_template(
         _slug(name or path.stem),
         kind,
         schema=SCHEMA_FILE,
-        labels=labels,
+        names=names,
         gold=os.path.relpath(gold, path.parent) if gold is not None else None,
     )
     with writing(path) as stream:
@@ -46,12 +48,18 @@ def start_task(path: Path, *, name: str | None, kind: Any, gold: Path | None) ->
         write_json(path.parent / SCHEMA_FILE, task_json_schema())
 
 
-def _labels_of(gold: Path, multilabel: bool) -> tuple[str, ...]:
-    reading = read_examples([gold], Columns(), multilabel=multilabel, labelled=True)
+def _names_of(gold: Path, kind: str) -> tuple[str, ...] | None:
+    """The labels or the fields that a person's rows have; None where the kind has neither."""
+    if kind == "extraction":
+        cells = [row.fields.get("fields") for row in read_rows(gold)]
+        held = (cell for cell in cells if isinstance(cell, Mapping))
+        return tuple(dict.fromkeys(str(name) for cell in held for name in cell)) or None
+    if kind not in ("classification", "multilabel"):
+        return None
+    targets = label_reader(multilabel=kind == "multilabel")
     found: dict[str, None] = {}
-    for example in reading.examples:
-        target = example.target
-        found |= dict.fromkeys([target] if isinstance(target, str) else target or ())
+    for example in read_examples([gold], Columns(), targets=targets).examples:
+        found |= dict.fromkeys(labels_of(example.target))
     if len(found) > _MOST_LABELS:
         raise DataError(
             f"{len(found)} different labels look like free text, not like a taxonomy.",

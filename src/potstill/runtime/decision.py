@@ -14,6 +14,19 @@ from potstill.runtime.deferral import DeferralPolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """From when on a rare label is answered, however much more probable the other one is.
+
+    Attributes:
+        label: that is looked for.
+        threshold: the probability from which it is answered.
+    """
+
+    label: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """How a model's logits become a `Prediction`; written once, in ``model.json``.
 
@@ -25,6 +38,7 @@ class Decision:
         thresholds: for multilabel, the probability from which each label is answered, in
             label order; empty otherwise.
         deferral: when the target is no answer; None answers everything.
+        flag: of two labels the one that is looked for; None answers the more probable one.
     """
 
     labels: tuple[str, ...]
@@ -32,6 +46,7 @@ class Decision:
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
     deferral: DeferralPolicy | None = None
+    flag: Flag | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Decision:
@@ -40,7 +55,7 @@ class Decision:
         Raises:
             KeyError: something is missing.
             ValueError: a multilabel model without one threshold a label, a temperature that
-                is not positive, or a deferral that cannot be meant.
+                is not positive, or a flag or a deferral that cannot be meant.
         """
         labels = tuple(document["labels"])
         multilabel = document["type"] == "multilabel"
@@ -54,7 +69,11 @@ class Decision:
         policy = None if deferral is None else DeferralPolicy.from_json(deferral)
         if multilabel and policy is not None and policy.scope is not None:
             raise ValueError("a multilabel model has no scope: no label at all is an answer")
-        return cls(labels, multilabel, temperature, thresholds, policy)
+        flagging = document["decision"].get("flag")
+        flag = None if flagging is None else Flag(flagging["label"], float(flagging["threshold"]))
+        if flag is not None and (multilabel or len(labels) != 2 or flag.label not in labels):
+            raise ValueError("a flag is one of two labels")
+        return cls(labels, multilabel, temperature, thresholds, policy, flag)
 
     def to_json(self) -> dict[str, Any]:
         """The part of ``model.json`` that `from_json` reads."""
@@ -63,6 +82,9 @@ class Decision:
             "labels": list(self.labels),
             "decision": {"temperature": self.temperature, "thresholds": list(self.thresholds)},
         }
+        if self.flag is not None:
+            flag = {"label": self.flag.label, "threshold": self.flag.threshold}
+            document["decision"]["flag"] = flag
         if self.deferral is not None:
             document["deferral"] = self.deferral.to_json()
         return document
@@ -132,6 +154,10 @@ class Decision:
         return self._several(scores) if self.multilabel else self._one(scores)
 
     def _one(self, scores: list[float]) -> tuple[Target, float]:
+        if self.flag is not None:
+            flagged = self.labels.index(self.flag.label)
+            at = flagged if scores[flagged] >= self.flag.threshold else 1 - flagged
+            return self.labels[at], scores[at]
         confidence = max(scores)
         return self.labels[scores.index(confidence)], confidence
 

@@ -5,7 +5,8 @@
     lineage.json     where everything that the model learned came from
     model.json       the rest: task, label order, decision, base, figures, checksums
 
-``model.json`` records the SHA-256 of the other three, and of itself: the digest of its own
+A model may bring further files, such as the weights of a model that writes. ``model.json``
+records the SHA-256 of all the others, and of itself: the digest of its own
 bytes with the sixty-four digits of the digest written as zeros. So every byte is covered,
 and nothing is loaded that was not checked: what was hashed in memory is what is used.
 """
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
+from potstill.data.files import sha256_of
 from potstill.errors import ModelError
 from potstill.runtime.decision import Decision
 
@@ -57,24 +60,62 @@ class Card:
 
     Attributes:
         name: the task's name.
-        decision: label order, temperature, thresholds and deferral.
-        probes: inputs with recorded scores, for `Model.self_check`.
+        kind: the task's type.
         document: everything, as it stands in the file.
     """
 
     name: str
-    decision: Decision
-    probes: tuple[Probe, ...]
+    kind: str
     document: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCard(Card):
+    """What ``model.json`` of a model that answers with labels says.
+
+    Attributes:
+        decision: label order, temperature, thresholds and deferral.
+        probes: inputs with recorded scores, for `Model.self_check`.
+    """
+
+    decision: Decision
+    probes: tuple[Probe, ...]
+
+    @classmethod
+    def of(cls, card: Card, path: Path) -> LabelCard:
+        """Read the rest out of a card's document.
+
+        Args:
+            card: of a model folder.
+            path: the folder, for the error.
+
+        Raises:
+            ModelError: something that such a model needs is not there.
+        """
+        with reading_card(path):
+            probes = tuple(
+                Probe(text=probe["text"], scores=tuple(probe["scores"]))
+                for probe in card.document["probes"]
+            )
+            decision = Decision.from_json(card.document)
+            return cls(card.name, card.kind, card.document, decision, probes)
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
-    """A verified model folder: its card, and the bytes that were hashed."""
+    """A verified model folder.
+
+    Attributes:
+        card: what ``model.json`` says.
+        graph: the bytes of ``model.onnx`` that were hashed.
+        tokenizer: those of ``tokenizer.json``.
+        paths: the further files, by name; they were hashed on disk and are not held.
+    """
 
     card: Card
     graph: bytes
     tokenizer: bytes
+    paths: Mapping[str, Path]
 
 
 def read_folder(folder: Path) -> Contents:
@@ -90,10 +131,12 @@ def read_folder(folder: Path) -> Contents:
         raise _damaged(folder / CARD_FILE, "lists no files")
     checksums = cast("dict[str, Any]", files)
     contents = {name: _read_sealed(folder, name, checksums) for name in SEALED_FILES}
+    more = [name for name in checksums if name not in SEALED_FILES]
     return Contents(
         card=_card(document, folder / CARD_FILE),
         graph=contents[GRAPH_FILE],
         tokenizer=contents[TOKENIZER_FILE],
+        paths={name: _check_sealed(folder, name, checksums) for name in more},
     )
 
 
@@ -191,17 +234,40 @@ def _read_sealed(folder: Path, name: str, files: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _card(document: Mapping[str, Any], path: Path) -> Card:
+def _check_sealed(folder: Path, name: str, files: Mapping[str, Any]) -> Path:
+    """The path of a file that is too large to hold, after hashing it in pieces."""
+    path = folder / name
+    if Path(name).name != name:
+        raise _damaged(folder / CARD_FILE, f"names the file {name!r} outside of the folder")
     try:
-        return Card(
-            name=document["name"],
-            decision=Decision.from_json(document),
-            probes=tuple(
-                Probe(text=probe["text"], scores=tuple(probe["scores"]))
-                for probe in document["probes"]
-            ),
-            document=document,
-        )
+        found = sha256_of(path)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{name} is missing from the model folder.", where=str(path), hint=_AGAIN
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"{name} cannot be read: {error.strerror}.", where=str(path), hint=_AGAIN
+        ) from error
+    if found != files[name]["sha256"]:
+        raise _damaged(path, f"is damaged: its SHA-256 is not the one in {CARD_FILE}")
+    return path
+
+
+def _card(document: Mapping[str, Any], path: Path) -> Card:
+    with reading_card(path):
+        return Card(document["name"], document["type"], document)
+
+
+@contextmanager
+def reading_card(path: Path) -> Generator[None]:
+    """Tell what ``model.json`` lacks as an error of the model.
+
+    Raises:
+        ModelError: what the block reads is not there, or not what it should be.
+    """
+    try:
+        yield
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"lacks something that a model needs ({error!r})") from error
 

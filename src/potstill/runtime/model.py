@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from potstill.data.example import Input, Prediction
 from potstill.errors import ModelError
 from potstill.runtime.cores import cores
-from potstill.runtime.folder import GRAPH_FILE, TOKENIZER_FILE, Card, read_folder
+from potstill.runtime.folder import CARD_FILE, GRAPH_FILE, TOKENIZER_FILE, LabelCard, read_folder
 from potstill.runtime.reading import Reader
 from potstill.runtime.session import open_session, run_one
 from potstill.runtime.stream import CHUNK, map_in_order
@@ -54,7 +54,7 @@ class Model:
     """
 
     def __init__(
-        self, card: Card, reader: Reader, session: InferenceSession, *, workers: int
+        self, card: LabelCard, reader: Reader, session: InferenceSession, *, workers: int
     ) -> None:
         self._card = card
         self._reader = reader
@@ -80,8 +80,8 @@ class Model:
         folder = Path(folder)
         contents = read_folder(folder)
         return cls(
-            contents.card,
-            _reader(contents.tokenizer, folder / TOKENIZER_FILE),
+            LabelCard.of(contents.card, folder / CARD_FILE),
+            load_reader(contents.tokenizer, folder / TOKENIZER_FILE),
             open_session(contents.graph, where=str(folder / GRAPH_FILE)),
             workers=workers or cores(),
         )
@@ -179,7 +179,16 @@ class Model:
         return ThreadPoolExecutor(self.workers, thread_name_prefix="potstill")
 
 
-def _reader(content: bytes, path: Path) -> Reader:
+def load_reader(content: bytes, path: Path) -> Reader:
+    """A reader over the content of ``tokenizer.json``.
+
+    Args:
+        content: its bytes.
+        path: where they lie, for the error.
+
+    Raises:
+        ModelError: this tokenizers cannot use it.
+    """
     from tokenizers import Tokenizer
 
     try:

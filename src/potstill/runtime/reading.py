@@ -72,10 +72,19 @@ class Reader:
             return self._encode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
+def check_input(value: Any) -> None:
+    """See that an input is one.
+
+    Raises:
+        DataError: neither a text nor named fields.
+    """
+    if not isinstance(value, str | Mapping):
+        raise DataError(
+            f"an input is a text or named fields, not {type(value).__name__}.",
+            hint="Give a string, or a mapping of names to strings.",
+        )
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, str | Mapping):
-        return str(text_of(value))
-    raise DataError(
-        f"an input is a text or named fields, not {type(value).__name__}.",
-        hint="Give a string, or a mapping of names to strings.",
-    )
+    check_input(value)
+    return text_of(value)

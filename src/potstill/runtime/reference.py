@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from potstill.data.example import Example, Prediction
+from potstill.data.example import Example, Prediction, labels_of
+from potstill.data.extraction import Extraction
+from potstill.data.values import value_key
 
 CELLS = 64
 """Cells of every histogram."""
@@ -81,7 +83,7 @@ class Reference:
         rows: how many they were.
         deferred: how many of them were deferred.
         labels: rows by predicted label, guesses included (multilabel: a row may count for
-            several); every label of the model.
+            several); every label of the model. Of an extraction by field that has a value.
         length: (cell,), rows by length.
         confidence: (cell,), rows by confidence.
         out_of_scope: (cell,), rows by the probability of being out of scope; None where the
@@ -110,7 +112,7 @@ class Reference:
             predictions: of the model that ships, on rows that it was not trained on.
             examples: those rows; a target that is none of the labels says that the row fits
                 none, and any answer to it is wrong.
-            labels: of the model.
+            labels: of the model; the fields of an extraction.
         """
         counted = Counter(name for given in predictions for name in names_of(given))
         scopes = [given.out_of_scope for given in predictions if given.out_of_scope is not None]
@@ -174,11 +176,11 @@ _JUDGED = ("rows", "right", "answered", "answered_right")
 
 
 def names_of(prediction: Prediction) -> tuple[str, ...]:
-    """The labels of a prediction, its guess where it was deferred."""
+    """The labels of a prediction, or the fields that it has values of; a guess counts as well."""
     target = prediction.target
-    if target is None:
-        return ()
-    return (target,) if isinstance(target, str) else target
+    if isinstance(target, Extraction):
+        return tuple(name for name, found in target.fields.items() if found)
+    return labels_of(target)
 
 
 def _judge(predictions: Sequence[Prediction], examples: Sequence[Example]) -> Judged | None:
@@ -206,7 +208,18 @@ def _judge(predictions: Sequence[Prediction], examples: Sequence[Example]) -> Ju
 def _same(given: object, wanted: object) -> bool:
     if isinstance(given, tuple) and isinstance(wanted, tuple):
         return set(given) == set(wanted)
+    if isinstance(given, Extraction) and isinstance(wanted, Extraction):
+        return _keys(given) == _keys(wanted)
     return given == wanted
+
+
+def _keys(extraction: Extraction) -> dict[str, set[str]]:
+    """The values of every field that has any."""
+    return {
+        name: {value_key(value.value) for value in found}
+        for name, found in extraction.fields.items()
+        if found
+    }
 
 
 def _histogram(cells: Iterable[int]) -> Counts:

@@ -8,6 +8,7 @@ Parallelism comes from running several texts at once, each on a thread of its ow
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +23,11 @@ INPUT = "input_ids"
 OUTPUT = "logits"
 
 
-def open_session(graph: bytes, *, where: str) -> InferenceSession:
-    """An inference session on the CPU over the bytes of an ONNX graph.
+def open_session(graph: bytes | Path, *, where: str) -> InferenceSession:
+    """An inference session on the CPU over an ONNX graph.
 
     Args:
-        graph: the content of a ``model.onnx``.
+        graph: the content of a ``model.onnx``, or the path of one whose weights lie beside it.
         where: the file that an error names.
 
     Raises:
@@ -40,8 +41,9 @@ def open_session(graph: bytes, *, where: str) -> InferenceSession:
     options.log_severity_level = 3
     # Threads that spin between requests burn a core each and starve their neighbours.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    given = str(graph) if isinstance(graph, Path) else graph
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but this one
         raise ModelError(
             f"onnxruntime {onnxruntime.__version__} cannot load the graph: {error}",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from potstill.data.example import Target
+from potstill.data.extraction import Extraction
 from potstill.errors import MissingExtraError
 from potstill.serve.contract import Recorder, Served
 from potstill.serve.pool import Outcome, Pool
@@ -93,7 +95,7 @@ class Meters:
         )
         self._answers = Counter(
             name("answers"),
-            "Answers, by label and who gave it.",
+            "Answers, by label (of an extraction by field that was found) and who gave it.",
             ["model", "label", "by"],
             registry=own,
         )
@@ -177,8 +179,7 @@ class Meters:
             deferred: why the model did not answer, where it did not.
         """
         answer = served.answer
-        given = answer.prediction.answer
-        for label in given if isinstance(given, tuple) else (given or "",):
+        for label in _named(answer.prediction.answer):
             self._of_answer(served.model, label, answer.by).inc()
         if deferred is not None:
             self._deferred.labels(served.model, deferred, answer.fallback or "none").inc()
@@ -210,3 +211,16 @@ class Meters:
             self._version.remove(entry.name, old)
         self._versions[entry.name] = version
         self._version.labels(entry.name, version).set(1)
+
+
+def _named(given: Target | None) -> tuple[str, ...]:
+    """What an answer is counted under: its labels, the fields that it holds, or nothing."""
+    match given:
+        case str():
+            return (given,)
+        case tuple():
+            return given
+        case Extraction():
+            return tuple(name for name, found in given.fields.items() if found)
+        case _:
+            return ("",)

@@ -1,4 +1,4 @@
-"""``/openapi.json``, made from what is served: each model's labels and fields are types.
+"""``/openapi.json``, made from what is served: the labels and fields of each model are types.
 
 The document is made when it is asked for, and again when a version changes: a new version may
 have other labels.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from potstill.serve.answers import SHARE, Schema, prediction_schema
 from potstill.serve.facts import Facts
 from potstill.serve.hall import Hall
 from potstill.serve.routes.predict import MOST_LABELS
 from potstill.serve.visit import visit_of
-
-Schema = dict[str, Any]
 
 _ABOUT = (
     "Every error is `{error: {code, message, hint, request}}`. A request may carry "
@@ -28,7 +26,6 @@ _ABOUT = (
     "Under `/v2` stand the routes of the Open Inference Protocol, which has a document of its own."
 )
 _TEXT: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
-_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _ERRORS = {
     400: "Not JSON.",
     401: "No key, or an unknown one.",
@@ -77,7 +74,7 @@ def document(hall: Hall) -> Schema:
     schemas: Schema = {"Error": _error_schema()}
     for entry in hall.registry:
         paths |= _model_paths(entry.name, entry.current.facts, schemas, hall.settings.max_inputs)
-    names = [entry.name for entry in hall.registry]
+    names = [entry.name for entry in hall.registry if entry.current.facts.labelling]
     if names:
         paths["/v1/classify"] = _classify(hall, names)
     return {
@@ -95,13 +92,14 @@ def document(hall: Hall) -> Schema:
 def _model_paths(name: str, facts: Facts, schemas: Schema, most: int) -> Schema:
     """The routes of one model; its types go into ``schemas``."""
     ref = "#/components/schemas/{}".format
-    schemas[f"{name}.Label"] = {
-        "type": "string",
-        "enum": list(facts.labels),
-        "description": "; ".join(f"{k}: {v}" for k, v in facts.labels.items() if v),
-    }
+    if facts.labelling:
+        schemas[f"{name}.Label"] = {
+            "type": "string",
+            "enum": list(facts.labels),
+            "description": "; ".join(f"{k}: {v}" for k, v in facts.labels.items() if v),
+        }
     schemas[f"{name}.Input"] = _input_schema(facts)
-    schemas[f"{name}.Prediction"] = _prediction_schema(facts, ref(f"{name}.Label"))
+    schemas[f"{name}.Prediction"] = prediction_schema(facts, {"$ref": ref(f"{name}.Label")})
     one, answer = {"$ref": ref(f"{name}.Input")}, {"$ref": ref(f"{name}.Prediction")}
     several: Schema = {"type": "array", "items": one, "minItems": 1, "maxItems": most}
     options: Schema = {
@@ -154,28 +152,6 @@ def _input_schema(facts: Facts) -> Schema:
     return fields
 
 
-def _prediction_schema(facts: Facts, label: str) -> Schema:
-    ref: Schema = {"$ref": label}
-    target: Schema = {"type": "array", "items": ref} if facts.multilabel else ref
-    optional: Schema = {"anyOf": [target, {"type": "null"}]}
-    key = "labels" if facts.multilabel else "label"
-    return {
-        "type": "object",
-        "properties": {
-            key: optional,
-            "confidence": _SHARE,
-            "deferred": {"enum": ["unsure", "out_of_scope", "failed"]},
-            "guess": optional,
-            "out_of_scope": _SHARE,
-            "scores": {"type": "object", "propertyNames": ref, "additionalProperties": _SHARE},
-            "truncated": {"const": True},
-            "answered_by": {"enum": ["model", "workflow", "teacher", "nobody"]},
-            "fallback": {"enum": ["teacher", "queued", "abstained", "unavailable"]},
-        },
-        "required": ["answered_by"],
-    }
-
-
 def _classify(hall: Hall, names: list[str]) -> Schema:
     ways: list[Schema] = []
     for name in names:
@@ -186,7 +162,7 @@ def _classify(hall: Hall, names: list[str]) -> Schema:
             {
                 "type": "object",
                 "properties": {"model": {"const": name}, "input": {"anyOf": [one, several]}},
-                "required": ["model", "input"] if len(names) > 1 else ["input"],
+                "required": ["model", "input"] if len(hall.registry) > 1 else ["input"],
             }
         )
     wanted: Schema = {"oneOf": ways}
@@ -202,7 +178,7 @@ def _classify(hall: Hall, names: list[str]) -> Schema:
                     "properties": {
                         "index": {"type": "integer"},
                         "label": {"type": ["string", "null"]},
-                        "probs": {"type": "array", "items": _SHARE},
+                        "probs": {"type": "array", "items": SHARE},
                         "num_classes": {"type": "integer"},
                     },
                     "required": ["index", "label", "probs", "num_classes"],

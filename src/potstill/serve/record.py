@@ -6,11 +6,23 @@ import logging
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from potstill.data.example import Input, id_of, text_of
+from potstill.data.composed import Composed
+from potstill.data.example import (
+    Input,
+    Prediction,
+    Target,
+    Text,
+    id_of,
+    target_from_json,
+    target_to_json,
+    text_of,
+)
+from potstill.data.extraction import Extraction
 from potstill.data.production import Kept, kept_folder
 from potstill.errors import StorageError
 from potstill.serve.contract import Served
@@ -120,6 +132,7 @@ def _kept(at: str, served: Served, rules: KeepingRules) -> Kept:
     value = rules.clean_input(_well_formed(served.value))
     answer = served.answer
     own = served.own or answer.prediction
+    given = None if own is answer.prediction else answer.prediction.answer
     return Kept(
         at=at,
         request=served.request,
@@ -127,14 +140,46 @@ def _kept(at: str, served: Served, rules: KeepingRules) -> Kept:
         version=served.version,
         id=id_of(value),
         length=len(text_of(served.value)),
-        prediction=own,
+        prediction=_kept_prediction(own, rules),
         by=answer.by,
         fallback=answer.fallback,
-        answer=None if own is answer.prediction else answer.prediction.answer,
+        answer=_kept_target(given, rules),
         ms=served.ms,
         cost_usd=answer.cost_usd,
         input=value if rules.texts else None,
     )
+
+
+def _kept_prediction(prediction: Prediction, rules: KeepingRules) -> Prediction:
+    """A prediction as it may be kept; of an answer of several parts only that there was one."""
+    target = _kept_target(prediction.target, rules)
+    if target is prediction.target and not isinstance(prediction, Composed):
+        return prediction
+    return Prediction(
+        target,
+        prediction.confidence,
+        None,
+        prediction.truncated,
+        prediction.deferred,
+        prediction.out_of_scope,
+    )
+
+
+def _kept_target(target: Target | None, rules: KeepingRules) -> Target | None:
+    """Labels as they are; values and texts are words of the input, and as private as it is."""
+    if not isinstance(target, Extraction | Text):
+        return target
+    if not rules.texts:
+        return None
+    kept = target_from_json(rules.clean_json(target_to_json(target)))
+    if not isinstance(kept, Extraction):
+        return kept
+    # What was blanked before a value has moved it.
+    fields = {
+        name: tuple(replace(value, start=None, end=None) for value in found)
+        for name, found in kept.fields.items()
+    }
+    return replace(kept, fields=fields)
 
 
 def _characters(value: Input) -> int:

@@ -28,6 +28,7 @@ from potstill.serve.refusal import Refusal
 _log = logging.getLogger("potstill.serve")
 
 _CHARACTERS_PER_TOKEN = 5
+_ANY_LENGTH = 1 << 40
 _WARM_TEXT = "a first text, so that no caller waits for what happens once"
 
 Mark = tuple[tuple[str, int, int, int], ...]
@@ -223,8 +224,11 @@ def load(source: Source) -> Loaded:
 def _warm(servable: Servable, facts: Facts) -> Lane:
     value: Input = dict.fromkeys(facts.fields, _WARM_TEXT) if facts.fields else _WARM_TEXT
     pace = Pace()
-    if facts.max_tokens is not None:
+    if facts.max_tokens is not None and facts.labelling:
+        # Whatever finds or makes text reads its documents whole, in windows.
         pace.most_characters = facts.max_tokens * _CHARACTERS_PER_TOKEN
+    elif not facts.labelling:
+        pace.most_characters = _ANY_LENGTH
     if not facts.free:
         return Lane(servable, pace)  # a first text would cost money, or wait for somebody
     servable.predict(value)
@@ -241,10 +245,11 @@ def _another(old: Loaded, fresh: Loaded) -> str | None:
         return f"it is called {name!r}, and not {was!r}."
     if old.facts.fields != fresh.facts.fields:
         return "it reads other fields."
-    if old.facts.multilabel != fresh.facts.multilabel:
+    if old.facts.type != fresh.facts.type:
         return "its answers are of another kind."
-    if old.facts.labels.keys() != fresh.facts.labels.keys():
-        _log.warning("%s: the new version has other labels", name)
+    if old.lane.servable.labels != fresh.lane.servable.labels:
+        what = "labels" if fresh.facts.labelling else "fields"
+        _log.warning("%s: the new version has other %s", name, what)
     return None
 
 

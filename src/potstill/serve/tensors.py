@@ -37,7 +37,7 @@ class Tensor:
     @property
     def datatype(self) -> str:
         """``BYTES`` or ``FP32``."""
-        return "BYTES" if self.name in ("label", "deferred") else "FP32"
+        return datatype_of(self.name)
 
     def to_json(self) -> dict[str, Any]:
         """The output, its data as JSON."""
@@ -53,6 +53,11 @@ class Tensor:
 
     def _head(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+
+
+def datatype_of(output: str) -> str:
+    """``FP32`` of what is numbers, ``BYTES`` of everything else."""
+    return "FP32" if output in ("confidence", "scores") else "BYTES"
 
 
 def read_texts(tensor: dict[str, Any], binary: memoryview) -> tuple[list[Any], int]:

@@ -23,8 +23,8 @@ class ChatSpec(Spec):
     """A regular expression on the last user message whose group `text` (or named groups, for named fields) is the input; the whole message unless given. A dot fits line ends, too."""
     system: str | None = None
     """A regular expression that the system message fits where a request is the task's; requests with other prompts are the teacher's alone. Any prompt unless given."""
-    answer: str = "{label}"
-    """Content of the reply that a model gives, in the shape that the teacher's has: `{label}` is replaced (several are separated by commas), and `{json}` by the same as JSON (`{{` and `}}` are braces)."""
+    answer: str | None = None
+    """Content of the reply that a model gives, in the shape that the teacher's has: `{label}` is replaced (several are separated by commas), of a generation `{text}`, and `{json}` by the answer as JSON, of an extraction its fields (`{{` and `}}` are braces). Unless given it is the label, the text, or the fields as JSON."""
 
 
 class ServeSpec(Spec):

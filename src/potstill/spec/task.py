@@ -13,8 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from potstill.spec.answer import AnswerSpec, TaskType
 from potstill.spec.base import Fraction, Names, Spec
 from potstill.spec.deferral import DeferSpec
+from potstill.spec.extraction import ConfidenceSpec, FieldSpec, WindowSpec
+from potstill.spec.flagging import FlagSpec
+from potstill.spec.generation import TextSpec
 from potstill.spec.serving import ServeSpec
 from potstill.spec.teacher import GenerateSpec, JudgeSpec, RoundsSpec, TeacherSpec
 
@@ -48,7 +52,7 @@ class Columns(Spec):
     input: str | Names = "text"
     """Column of the text, or columns of the named fields."""
     target: str = "label"
-    """Column of a person's label (multilabel: a list, or labels separated by commas)."""
+    """Column of a person's answer: a label; multilabel: a list, or labels separated by commas; extraction: an object of fields, or a list of spans; generation: a text, or several that are equally right."""
     id: str = "id"
     """Column of the row's id; rows without one get a hash of their text."""
     group: str | None = None
@@ -112,9 +116,15 @@ class StudentSpec(Spec):
     """Who learns."""
 
     base: str = "minilm-l6"
-    """`minilm-l6`, `mpnet-base`, a folder, or a hub id."""
-    mode: Literal["auto", "frozen", "tuned"] = "auto"
-    """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows; on a CPU it is tried up to about a quarter of an hour of work."""
+    """The encoder: `minilm-l6`, `mpnet-base`, a folder, or a hub id. For labels also `tfidf` (counted words) and `static` (token vectors, averaged), which are far smaller. `auto` compares candidates."""
+    candidates: list[str] = ["tfidf", "static", "minilm-l6", "mpnet-base"]
+    """`base: auto`: the bases that are compared. Of those that stand here unless given, what is not installed is left out."""
+    writer: str = "smollm2-135m"
+    """The causal language model that the `abstractive` student starts from: `smollm2-135m`, a folder, or a hub id."""
+    mode: Literal["auto", "frozen", "tuned", "abstractive", "extractive"] = "auto"
+    """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows; on a CPU it is tried up to about a quarter of an hour of work. Of texts: `extractive` picks sentences of the source, `abstractive` writes its own, and `auto` ships the one that writes where it is better beyond noise."""
+    minutes: Annotated[float, Field(gt=0.0)] = 30.0
+    """`base: auto`: about the time that the comparison may take."""
     max_tokens: int = Field(default=256, ge=8, le=8192)
     """Tokens that the student reads; what is longer is cut and flagged."""
     epochs: int = Field(default=6, ge=1, le=100)
@@ -148,10 +158,25 @@ class Gate(Spec):
         return self
 
 
+def _plain_field(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(
+            f"{name!r} cannot be a field's name: letters, digits and '_', no digit first"
+        )
+    return name
+
+
+FieldName = Annotated[str, AfterValidator(_plain_field)]
+
 GateName = Literal[
     "accuracy",
     "macro_f1",
     "micro_f1",
+    "average_precision",
+    "span_f1",
+    "value_f1",
+    "rouge_l",
+    "invented",
     "teacher_gap",
     "ece",
     "coverage",
@@ -199,12 +224,22 @@ class Task(Spec):
     """Version of this format: 1."""
     name: str = Field(pattern=NAME_PATTERN)
     """Short name: lower-case letters, digits, `-` and `_`."""
-    type: Literal["classification", "multilabel"]
-    """Kind of task."""
+    type: TaskType
+    """Kind of task: one label a text, several, values of fields, or a short text."""
     description: str = ""
     """The question, in one sentence."""
-    labels: Annotated[dict[str, str | None], Field(json_schema_extra=_or_list)]
+    labels: Annotated[dict[str, str | None], Field(json_schema_extra=_or_list)] = {}
     """The taxonomy: each label with a description or null, or a plain list of labels."""
+    fields: dict[FieldName, FieldSpec] = {}
+    """`extraction`: what is looked for in a document, each field by its name."""
+    windows: WindowSpec = WindowSpec()
+    """`extraction`: how a long document is read."""
+    confidence: ConfidenceSpec = ConfidenceSpec()
+    """`extraction`: from which confidence a field is answered."""
+    flag: FlagSpec | None = None
+    """Of two labels, the rare one that is looked for, and how its threshold is chosen."""
+    text: TextSpec = TextSpec()
+    """`generation`: how long the text may be, its style, its guards."""
     rules: list[str] = []
     """House rules for the borderline cases."""
     data: DataSpec
@@ -270,6 +305,53 @@ class Task(Spec):
         return value
 
     @model_validator(mode="after")
+    def _fits_its_type(self) -> Task:
+        if self.labelling:
+            if not self.labels:
+                raise ValueError("'labels' is missing: the taxonomy, each label with a description")
+        elif self.labels:
+            raise ValueError(f"'labels' does not go with 'type: {self.type}'")
+        if (self.type == "extraction") != bool(self.fields):
+            raise ValueError("'fields' and 'type: extraction' go together")
+        writing = self.type == "generation"
+        if self.student.mode in ("abstractive", "extractive") and not writing:
+            raise ValueError(f"'student.mode: {self.student.mode}' is for 'type: generation'")
+        if self.student.mode in ("frozen", "tuned") and writing:
+            raise ValueError("a text is written by 'student.mode: abstractive' or 'extractive'")
+        for key in ("windows", "confidence", "text"):
+            kind = "generation" if key == "text" else "extraction"
+            if key in self.model_fields_set and self.type != kind:
+                raise ValueError(f"'{key}' is for 'type: {kind}'")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_for_what_needs_them(self) -> Task:
+        if self.labelling:
+            return self
+        for key in ("generate", "defer", "rounds", "judge"):
+            if key in self.model_fields_set:
+                raise ValueError(f"'{key}' is for tasks with labels")
+        if self.data.out_of_scope is not None:
+            raise ValueError("'data.out_of_scope' is for tasks with labels")
+        if "noise" in self.filter:
+            raise ValueError("the filter 'noise' is for tasks with labels")
+        return self
+
+    @model_validator(mode="after")
+    def _flag_is_one_of_two(self) -> Task:
+        if self.flag is None:
+            return self
+        if self.type != "classification" or len(self.labels) != 2:
+            raise ValueError("'flag' is for 'type: classification' with two labels")
+        if self.flag.label not in self.labels:
+            raise ValueError(f"'flag.label' is {self.flag.label!r}, which is none of the labels")
+        if self.defer is not None:
+            raise ValueError(
+                "'flag' decides by its own threshold what 'defer' would leave open: give one"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _teacher_for_unlabeled(self) -> Task:
         live = self.teacher is not None and self.teacher.live
         if self.data.unlabeled is not None and self.teacher is None:
@@ -298,6 +380,22 @@ class Task(Spec):
     def label_names(self) -> tuple[str, ...]:
         """The labels in their one fixed order, that of the file."""
         return tuple(self.labels)
+
+    @property
+    def answer(self) -> AnswerSpec:
+        """What an answer is made of."""
+        return AnswerSpec(
+            type=self.type,
+            labels=self.label_names,
+            fields=self.fields,
+            text=self.text,
+            flag=self.flag,
+        )
+
+    @property
+    def labelling(self) -> bool:
+        """Whether an answer is a label or several."""
+        return self.type in ("classification", "multilabel")
 
     @property
     def multilabel(self) -> bool:

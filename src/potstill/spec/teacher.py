@@ -22,6 +22,7 @@ LIVE_KEYS = (
     "min_accuracy",
     "audition_rows",
     "test_rows",
+    "part_tokens",
     "temperature",
     "max_tokens",
     "timeout_s",
@@ -127,6 +128,8 @@ class TeacherSpec(Endpoint):
     """Development gold rows on which the ways of asking are compared."""
     test_rows: int = Field(default=200, ge=0)
     """Test rows that a live teacher is asked as well, so that the report can compare; 0 saves the money."""
+    part_tokens: Annotated[int, Field(ge=256)] | Auto = "auto"
+    """Extraction: tokens of a document in one question; a longer document is asked in parts that overlap. `auto`: 12,000, or 4,000 of a model in this process."""
     soft_labels: bool = True
     """Teach the teachers' distribution rather than its winner alone."""
     usd_per_million: float | None = Field(default=None, ge=0.0)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from potstill.spec.base import Names, Spec
-from potstill.spec.task import NAME_PATTERN, Columns
+from potstill.spec.task import NAME_PATTERN, Columns, FieldName
 
-StepName = Literal["split_clauses", "pick", "join", "union", "surest"]
+StepName = Literal["split_clauses", "passage", "pick", "join", "union", "surest"]
 OnError = Literal["fail", "defer", "default"]
 Scalar = str | int | float | bool
 NodeName = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -70,8 +70,10 @@ class NodeSpec(Spec):
     """One node: a model, another workflow, a teacher or a step, and what it reads.
 
     A reference is ``input``, ``input.FIELD``, ``NODE`` or ``NODE.FIELD``; the fields of what
-    answers are ``label`` (``labels`` where there may be several), ``guess``, ``confidence`` and
-    ``deferred``.
+    answers are ``label`` (``labels`` where there may be several), ``fields`` of an extraction,
+    ``text`` of a generation, and of all ``guess``, ``confidence`` and ``deferred``. The values of
+    an extraction are ``NODE.fields.NAME``, each with ``value``, ``text`` (its evidence) and
+    ``confidence``.
     """
 
     model: str | None = None
@@ -81,7 +83,7 @@ class NodeSpec(Spec):
     teacher: str | None = None
     """A task file, whose teacher answers."""
     step: StepName | None = None
-    """`split_clauses` (text to a list of texts), `pick` (one field), `join` (texts to one text), `union` (answers to one answer with all labels), `surest` (of several answers the one with the highest confidence)."""
+    """`split_clauses` (text to a list of texts), `passage` (of a `document` the sentences around the `evidence` of a value), `pick` (one field), `join` (texts to one text), `union` (answers to one answer with all labels), `surest` (of several answers the one with the highest confidence)."""
     task: str | None = None
     """The task file that `model` is made from: what to run where the model is missing."""
     input: str | Names | dict[str, str] | None = None
@@ -93,15 +95,15 @@ class NodeSpec(Spec):
     on_error: OnError = "fail"
     """What an error or a time that runs out does: `fail` the request, `defer` the answer, or take the `default`."""
     default: str | Names | None = None
-    """The label, or labels, that `on_error: default` answers."""
+    """The label, the labels or the text that `on_error: default` answers."""
     timeout_ms: float | None = Field(default=None, gt=0.0)
     """Milliseconds after which the node has failed; no limit unless given."""
     field: str | None = None
     """`pick`: the field to take."""
     separator: str = "\n"
     """`join`: what stands between two texts."""
-    most: int = Field(default=16, ge=1, le=1000)
-    """`split_clauses`: clauses at most; the last one holds the rest of the text."""
+    most: int | None = Field(default=None, ge=1, le=1000)
+    """`split_clauses`: clauses at most, 16 unless given; the last one holds the rest of the text. `passage`: sentences at most, 3 unless given."""
     gold: str | None = None
     """Column of the data that holds this node's own right answer, for `potstill evaluate`."""
 
@@ -129,20 +131,40 @@ class NodeSpec(Spec):
         return next(part for part in PARTS if getattr(self, part) is not None)
 
 
+def _or_parts(schema: dict[str, Any]) -> None:
+    """Tell editors that the name of a node, or a mapping of parts, may stand for it."""
+    schema["type"] = ["object", "string"]
+    schema["additionalProperties"] = {"type": "string"}
+
+
 class OutputSpec(Spec):
-    """Which node's answer is the workflow's."""
+    """What the workflow answers: what a node does, or several parts."""
 
-    model_config = _short_form("string")
+    model_config = ConfigDict(json_schema_extra=_or_parts)
 
-    first: Names
+    first: Names = []
     """Nodes that answer; the first of them that ran is taken."""
     prefix: bool = False
     """Whether labels say which node gave them: `banking/card_arrival`."""
+    parts: dict[FieldName, str] = {}
+    """An answer of several parts: the name of each with a reference to what it is. Short: the mapping itself."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_short(cls, value: object) -> object:
-        return {"first": [value]} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"first": [value]}
+        if isinstance(value, dict) and value and not value.keys() & cls.model_fields.keys():
+            return {"parts": value}
+        return value
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> OutputSpec:
+        if bool(self.first) == bool(self.parts):
+            raise ValueError("the output is what 'first' of some nodes answers, or has 'parts'")
+        if self.prefix and self.parts:
+            raise ValueError("'prefix' is for labels, and an answer of several 'parts' names them")
+        return self
 
 
 class WorkflowSpec(Spec):
@@ -163,7 +185,7 @@ class WorkflowSpec(Spec):
     nodes: Annotated[dict[NodeName, NodeSpec], Field(min_length=1)]
     """The nodes, by name, in any order."""
     output: OutputSpec
-    """Which node's answer is the workflow's. Short: the name of one node."""
+    """Which node's answer is the workflow's, or which parts its answer has. Short: the name of one node, or a mapping of names to references."""
 
     @field_validator("nodes")
     @classmethod

@@ -1,4 +1,4 @@
-"""One recorded answer, and how its words are read as a label of the taxonomy."""
+"""One answer, what was lost of it, and how its words are read as a label of the taxonomy."""
 
 from __future__ import annotations
 
@@ -10,16 +10,44 @@ from typing import Any, Literal
 import orjson
 
 from potstill.data import Target
-from potstill.data.reading import label_text
+from potstill.data.answers import label_text
 from potstill.teacher.request import Fault as RequestFault
 
-Fault = Literal["outside_taxonomy", "no_answer", "failed"] | RequestFault
-"""Why an answer cannot be used: its words are not a label, it is empty, or the request failed;
-where a live teacher was asked, the more exact words of `potstill.teacher.request.Fault`."""
+LossCause = Literal[
+    "evidence_not_found",  # neither the quoted words nor the value itself stand in the document
+    "bad_offsets",  # the offsets do not lie within the document
+    "value_not_in_evidence",  # the quoted words are there, and do not state the value
+    "unreadable_value",  # not a value of the field's type
+    "several_values",  # more than one, of a field that holds one
+    "required_missing",  # no value at all, of a field that every document holds
+]
+"""Why a value that a teacher gave, or should have given, cannot be used."""
+
+Fault = (
+    Literal["outside_taxonomy", "no_answer", "failed", "guard_broken"] | LossCause | RequestFault
+)
+"""Why an answer cannot be used: its words are not a label, it is empty, a value is lost that it
+cannot do without, another text alone passes the guards, or the request failed; where a live teacher was asked, the more exact words of
+`potstill.teacher.request.Fault`."""
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 _DECORATION = "\"'`*. \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One value of an answer that cannot be used.
+
+    Attributes:
+        field: the field.
+        cause: why.
+        detail: the same in a sentence.
+    """
+
+    field: str
+    cause: LossCause
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +56,13 @@ class Answer:
 
     Attributes:
         teacher: the model that was asked, or the name of the file where none is recorded.
-        target: the label or labels; None where the answer cannot be used.
+        target: the label or labels, the values of fields, or the text; None where the answer
+            cannot be used. Values are as they were claimed until they are looked up in the
+            document: see `potstill.teacher.evidence`.
         raw: the answer as it was given.
         fault: why there is no target; None where there is one.
         detail: the fault in a sentence, where one was recorded.
+        lost: values of fields that cannot be used.
         scores: labels with their probabilities, which sum to one; a label that is not there
             has none. Multilabel: each label's own. None where the answer is hard.
         rule: the rule that joined the scores with other evidence; None where they are the
@@ -51,6 +82,7 @@ class Answer:
     raw: str
     fault: Fault | None = None
     detail: str | None = None
+    lost: tuple[Loss, ...] = ()
     scores: Mapping[str, float] | None = None
     rule: str | None = None
     reasoning: str | None = None

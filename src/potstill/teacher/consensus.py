@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from potstill.data import Target
+from potstill.data import Target, labels_of
 from potstill.teacher.answer import Answer
 from potstill.teacher.committee import Committee, Votes, estimate
 
@@ -109,7 +109,7 @@ def _ballot(
     """The classes that an answer names, with its shares: one class with all, where it is hard."""
     if multilabel:
         label = question[0]
-        present = float(label in (answer.target or ()))
+        present = float(label in labels_of(answer.target))
         if answer.scores is not None:
             present = answer.scores.get(label, 0.0)
         shares = [(1, present), (0, 1.0 - present)]

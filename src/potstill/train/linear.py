@@ -74,7 +74,13 @@ class HeldOut:
 
 
 def fit_head(
-    features: Features, targets: Matrix, *, prior: Vector, multilabel: bool, seed: int
+    features: Features,
+    targets: Matrix,
+    *,
+    prior: Vector,
+    multilabel: bool,
+    seed: int,
+    flag: int | None = None,
 ) -> tuple[LinearHead, HeldOut]:
     """A head with its C chosen on held-out rows, then fitted on all of them.
 
@@ -84,6 +90,7 @@ def fit_head(
         prior: (label,), added to the logits while fitting and absent from the answer.
         multilabel: one sigmoid a label in place of one softmax a row.
         seed: draws the folds; equal seeds hold out equal rows.
+        flag: column of a rare label that is looked for, see `row_scores`.
 
     Returns:
         The head, and what the heads of the folds said with the chosen C.
@@ -99,10 +106,11 @@ def fit_head(
             parts[index].append(np.asarray(asked @ weight + bias, dtype=np.float32))
     rows = np.concatenate([held_out for _, held_out in folds])
     by_strength = [np.concatenate(logits) for logits in parts]
-    importance = _importance(targets, prior, multilabel)[rows]
-    chosen = _one_standard_error(
-        [importance * row_scores(logits, targets[rows], multilabel) for logits in by_strength]
-    )
+    scores = [row_scores(logits, targets[rows], multilabel, flag) for logits in by_strength]
+    if flag is None:
+        importance = _importance(targets, prior, multilabel)[rows]
+        scores = [importance * score for score in scores]
+    chosen = _one_standard_error(scores)
     strength = _STRENGTHS[chosen]
     weight, bias = _minimise(features, targets, prior, strength, multilabel, None)
     return LinearHead(weight, bias, strength), HeldOut(rows, by_strength[chosen])

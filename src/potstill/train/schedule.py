@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
-
-from potstill.train.student import Network
 
 _LAYER = re.compile(r"\blayers?\.(\d+)\.")
 _DECAY_BY_LAYER = 0.9
@@ -16,7 +14,21 @@ _WEIGHT_DECAY = 0.01
 _WARM_UP_SHARE = 0.1
 
 
-def parameter_groups(network: Network, learning_rate: float) -> list[dict[str, Any]]:
+class Tunable(Protocol):
+    """A network of a pretrained part and a new one."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        """Pretrained; its layers are numbered in the names of its parameters."""
+        ...
+
+    @property
+    def head(self) -> nn.Module:
+        """New on top of it."""
+        ...
+
+
+def parameter_groups(network: Tunable, learning_rate: float) -> list[dict[str, Any]]:
     """Groups for AdamW: lower layers learn more slowly, biases and norms do not decay.
 
     Discriminative rates (Howard and Ruder 2018, "Universal Language Model Fine-tuning", 3.2):
@@ -24,7 +36,7 @@ def parameter_groups(network: Network, learning_rate: float) -> list[dict[str, A
     than the top layer. Each group carries its peak rate as ``peak``.
 
     Args:
-        network: its lexical branch stays as it was fitted.
+        network: only its encoder and its head learn; a lexical branch stays as it was fitted.
         learning_rate: peak rate of the top layer.
     """
     named = list(network.encoder.named_parameters())

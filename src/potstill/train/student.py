@@ -23,10 +23,11 @@ from potstill.errors import TrainingError
 from potstill.train.bases import Base
 from potstill.train.encoder import Encoder, empty_encoder
 from potstill.train.lexical import LexicalBranch
+from potstill.train.static import StaticEncoder
 
 CARD = "student.json"
 _WEIGHTS = "student.safetensors"
-_TOKENIZER = "tokenizer.json"
+TOKENIZER = "tokenizer.json"
 _VERSION = 1
 
 
@@ -34,12 +35,17 @@ class Network(nn.Module):
     """Meaning and words side by side: two linear heads whose logits are added.
 
     Args:
-        encoder: token ids to an embedding.
-        head: embedding to logits, a ``torch.nn.Linear``.
+        encoder: token ids to an embedding; None leaves the words alone.
+        head: embedding to logits, a ``torch.nn.Linear``; None without an encoder.
         lexical: token ids to logits.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Linear, lexical: LexicalBranch) -> None:
+    def __init__(
+        self,
+        encoder: Encoder | StaticEncoder | None,
+        head: nn.Linear | None,
+        lexical: LexicalBranch,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -52,13 +58,15 @@ class Network(nn.Module):
             input_ids: (batch, token) int64.
             attention_mask: (batch, token) int64.
         """
-        deep = self.head(self.encoder(input_ids, attention_mask))
-        return deep.float() + self.lexical(input_ids, attention_mask)
+        words = self.lexical(input_ids, attention_mask)
+        if self.encoder is None or self.head is None:
+            return words
+        return self.head(self.encoder(input_ids, attention_mask)).float() + words
 
     @torch.no_grad()
     def rescale(self, deep: float, lexical: float) -> None:
         """Multiply the logits of each branch, by way of its weights."""
-        for weights in (self.head.weight, self.head.bias):
+        for weights in () if self.head is None else (self.head.weight, self.head.bias):
             weights.mul_(deep)
         for weights in (self.lexical.weight, self.lexical.bias):
             weights.mul_(lexical)
@@ -87,13 +95,14 @@ class Student:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def base_facts(base: Base, encoder: Encoder) -> dict[str, Any]:
+def base_facts(base: Base, encoder: nn.Module | None) -> dict[str, Any]:
     """What a model card says of the base."""
+    weights = () if encoder is None else (*encoder.parameters(), *encoder.buffers())
     return {
         "name": base.name,
         "sha256": base.sha256,
         "licence": base.licence,
-        "parameters": sum(weight.numel() for weight in encoder.parameters()),
+        "parameters": sum(weight.numel() for weight in weights if weight.is_floating_point()),
     }
 
 
@@ -113,29 +122,42 @@ def save_student(
     Raises:
         StorageError: the disk is full, or the folder may not be written.
     """
-    with writing(folder / _TOKENIZER) as stream:
-        stream.write(tokenizer.to_str(pretty=False).encode())
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    with writing(folder / _WEIGHTS) as stream:
-        stream.write(save(weights))
     card = {
-        "version": _VERSION,
         "labels": labels,
         "multilabel": multilabel,
         "max_tokens": max_tokens,
         "base": base,
-        "encoder": {
-            "pooling": network.encoder.pooling,
-            "config": _plain(cast("Any", network.encoder.transformer).config.to_dict()),
-        },
+        "encoder": _shape_of(network.encoder),
         "lexical": {
             "vocabulary": len(network.lexical.position),
             "terms": len(network.lexical.idf) - 1,
         },
-        "sha256": {name: sha256_of(folder / name) for name in (_WEIGHTS, _TOKENIZER)},
         "facts": facts,
     }
-    write_json(folder / CARD, card)
+    write_student(folder, network, tokenizer, card)
+
+
+def write_student(
+    folder: Path, network: nn.Module, tokenizer: Tokenizer, card: Mapping[str, Any]
+) -> None:
+    """Write weights, tokenizer and, last, the card of any student.
+
+    Args:
+        folder: of the student.
+        network: every weight of it is written.
+        tokenizer: as the student reads.
+        card: what it takes to build the network again, and ``facts`` with its ``identity``.
+
+    Raises:
+        StorageError: the disk is full, or the folder may not be written.
+    """
+    with writing(folder / TOKENIZER) as stream:
+        stream.write(tokenizer.to_str(pretty=False).encode())
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with writing(folder / _WEIGHTS) as stream:
+        stream.write(save(weights))
+    digests = {name: sha256_of(folder / name) for name in (_WEIGHTS, TOKENIZER)}
+    write_json(folder / CARD, {"version": _VERSION, **card, "sha256": digests})
 
 
 def read_card(folder: Path) -> dict[str, Any] | None:
@@ -159,8 +181,8 @@ def damaged_file(folder: Path, card: Mapping[str, Any]) -> str | None:
     return None
 
 
-def load_student(folder: Path) -> Student:
-    """The student that `save_student` wrote. Needs no base: every weight is in the folder.
+def whole_card(folder: Path) -> dict[str, Any]:
+    """``student.json`` of a student whose files are all as they were written.
 
     Raises:
         TrainingError: the folder holds no finished student, or a file of it was damaged.
@@ -179,19 +201,33 @@ def load_student(folder: Path) -> Student:
             where=str(folder / broken),
             hint="Train again: what is damaged is not taken for finished.",
         )
+    return card
+
+
+def with_weights(network: nn.Module, folder: Path) -> Any:
+    """The network with the weights that `write_student` left in a folder, in evaluation mode."""
+    network.load_state_dict(load_file(folder / _WEIGHTS))
+    return network.eval()
+
+
+def load_student(folder: Path) -> Student:
+    """The student that `save_student` wrote. Needs no base: every weight is in the folder.
+
+    Raises:
+        TrainingError: the folder holds no finished student, or a file of it was damaged.
+    """
+    card = whole_card(folder)
     labels = tuple(card["labels"])
-    encoder = empty_encoder(card["encoder"]["config"], card["encoder"]["pooling"])
-    dimension = cast("Any", encoder.transformer).config.hidden_size
+    encoder, dimension = _empty(card["encoder"])
     shape = card["lexical"]
     network = Network(
         encoder,
-        nn.Linear(dimension, len(labels)),
+        nn.Linear(dimension, len(labels)) if encoder is not None else None,
         LexicalBranch(shape["vocabulary"], shape["terms"], len(labels)),
     )
-    network.load_state_dict(load_file(folder / _WEIGHTS))
     return Student(
-        module=network.eval(),
-        tokenizer_file=folder / _TOKENIZER,
+        module=with_weights(network, folder),
+        tokenizer_file=folder / TOKENIZER,
         labels=labels,
         multilabel=card["multilabel"],
         base=card["base"],
@@ -200,7 +236,28 @@ def load_student(folder: Path) -> Student:
     )
 
 
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration without what JSON cannot hold or a path of this machine."""
+def _shape_of(encoder: Encoder | StaticEncoder | None) -> dict[str, Any] | None:
+    """What `_empty` needs to build an encoder of the same shape."""
+    if encoder is None:
+        return None
+    if isinstance(encoder, StaticEncoder):
+        return {"table": list(encoder.table.shape)}
+    return {"pooling": encoder.pooling, "config": plain_config(encoder.transformer)}
+
+
+def _empty(shape: Mapping[str, Any] | None) -> tuple[Encoder | StaticEncoder | None, int]:
+    """An encoder whose weights are still to be filled in, and its dimension."""
+    if shape is None:
+        return None, 0
+    if "table" in shape:
+        vocabulary, dimension = shape["table"]
+        return StaticEncoder(vocabulary, dimension), dimension
+    encoder = empty_encoder(shape["config"], shape["pooling"])
+    return encoder, cast("Any", encoder.transformer).config.hidden_size
+
+
+def plain_config(transformer: nn.Module) -> dict[str, Any]:
+    """The configuration of a ``transformers`` model as JSON can hold it, and no path of this machine."""
     dropped = {"_name_or_path", "dtype", "torch_dtype", "transformers_version", "architectures"}
+    config = cast("Any", transformer).config.to_dict()
     return {key: value for key, value in config.items() if key not in dropped}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from potstill.data import Example
+from potstill.data import Example, labels_of
 from potstill.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -52,14 +52,12 @@ def target_matrix(examples: Sequence[Example], labels: Sequence[str], multilabel
 def _shares(example: Example, multilabel: bool) -> list[tuple[str, float]]:
     if example.soft_target is not None:
         return list(example.soft_target.items())
-    target = example.target
-    if target is None:
+    if example.target is None:
         raise TrainingError(f"the row {example.id!r} has no target.")
-    if isinstance(target, str):
-        return [(target, 1.0)]
-    if not multilabel and len(target) != 1:
-        raise TrainingError(f"the row {example.id!r} has {len(target)} labels, not one.")
-    return [(label, 1.0) for label in target]
+    labels = labels_of(example.target)
+    if not multilabel and len(labels) != 1:
+        raise TrainingError(f"the row {example.id!r} has {len(labels)} labels, not one.")
+    return [(label, 1.0) for label in labels]
 
 
 def check_learnable(targets: Matrix, labels: Sequence[str], multilabel: bool) -> None:
@@ -109,16 +107,42 @@ def log_prior(targets: Matrix, class_weight: ClassWeight, multilabel: bool) -> V
     return prior.astype(np.float32)
 
 
-def row_scores(logits: Matrix, targets: Matrix, multilabel: bool) -> Vector:
+def row_scores(
+    logits: Matrix, targets: Matrix, multilabel: bool, flag: int | None = None
+) -> Vector:
     """How right each row is, 0 to 1 (row,).
 
     One label: the share of the target that the most probable label holds, so 0 or 1 for hard
     targets. Several: F1 of the labels above one half, and 1 where there are none on either
     side (example-based F1, Godbole and Sarawagi 2004).
+
+    Args:
+        logits: (row, label).
+        targets: (row, label).
+        multilabel: an input may have several labels, or none.
+        flag: column of a rare label that is looked for. Accuracy would hardly notice it, so the
+            rows that have it score instead, and no others: each the precision down to its rank,
+            whose mean is the average precision.
     """
+    if flag is not None and (targets[:, flag] >= 0.5).any():
+        rest = np.delete(logits, flag, axis=1).max(axis=1)
+        return precision_at_ranks(logits[:, flag] - rest, targets[:, flag] >= 0.5)
     if not multilabel:
         return targets[np.arange(len(targets)), logits.argmax(axis=1)]
     said, true = logits > 0.0, targets >= 0.5
     both = (said & true).sum(axis=1)
     total = said.sum(axis=1) + true.sum(axis=1)
     return np.where(total == 0, 1.0, 2.0 * both / np.maximum(total, 1)).astype(np.float32)
+
+
+def precision_at_ranks(scores: Vector, wanted: NDArray[np.bool_]) -> Vector:
+    """For each wanted row the precision among all rows that score at least as high (wanted row,).
+
+    Args:
+        scores: (row,).
+        wanted: (row,).
+    """
+    ascending, own = np.sort(scores), scores[wanted]
+    reached = len(scores) - np.searchsorted(ascending, own, side="left")
+    hits = len(own) - np.searchsorted(np.sort(own), own, side="left")
+    return (hits / reached).astype(np.float32)

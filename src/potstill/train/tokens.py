@@ -40,6 +40,18 @@ def load_tokenizer(file: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
+def load_whole_tokenizer(file: Path) -> Tokenizer:
+    """The base's tokenizer, cutting nothing and padding nothing: for documents read in windows.
+
+    Args:
+        file: a ``tokenizer.json``.
+    """
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def read_texts(texts: Sequence[str], tokenizer: Tokenizer) -> TokenIds:
     """Token ids of each text, through the very reader that serves the finished model."""
     reader = Reader(tokenizer)

@@ -7,8 +7,8 @@ fine-tuning is under way, ``checkpoint.pt`` beside it.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,11 @@ import numpy as np
 from accelerate import PartialState
 
 from potstill.data import Example
-from potstill.errors import TrainingError
-from potstill.spec.task import StudentSpec
-from potstill.train.bases import resolve_base
+from potstill.errors import SpecError, TrainingError
+from potstill.spec.task import Gate, StudentSpec
+from potstill.train.auto.arms import Arm, SharedWords
+from potstill.train.auto.compare import Ended, Measure, compare
+from potstill.train.bases import AUTO, Base, candidate_bases
 from potstill.train.candidates import Course, choose
 from potstill.train.checkpoint import Checkpoint, identity_of
 from potstill.train.encoder import Progress, usable_tokens
@@ -29,6 +31,7 @@ from potstill.train.tuned import Lesson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -39,20 +42,25 @@ class Trained:
 
     Attributes:
         folder: of the student, for `load_student`.
+        base: name of what it started from.
         mode: ``frozen`` or ``tuned``.
-        candidates: a row for each that was trained: mode, dev_accuracy (multilabel: mean F1 of
-            the rows; None without development rows), seconds, chosen.
+        candidates: a row for each that was trained: base, mode, dev_accuracy (multilabel: mean
+            F1 of the rows; flagging: average precision; None without development rows),
+            seconds, chosen; of ``base: auto`` see `potstill.train.auto.choice.lines`.
         seconds: of this training.
         rows: training rows.
         history: a row for each epoch of the tuned candidate.
+        reason: why ``base: auto`` chose as it did, in a sentence; empty where it had no choice.
     """
 
     folder: Path
+    base: str
     mode: str
     candidates: list[dict[str, Any]]
     seconds: float
     rows: int
     history: list[dict[str, Any]]
+    reason: str = ""
 
 
 def train_student(
@@ -64,6 +72,9 @@ def train_student(
     options: StudentSpec,
     seed: int,
     folder: Path,
+    flag: str | None = None,
+    accept: Mapping[Any, Gate] | None = None,
+    measure: Measure | None = None,
     progress: Progress | None = None,
     features: NDArray[np.float32] | None = None,
 ) -> Trained:
@@ -79,12 +90,16 @@ def train_student(
         options: base, mode and the rest.
         seed: of folds, batches and dropout.
         folder: a private work folder.
+        flag: a rare label that is looked for: average precision decides in place of accuracy.
+        accept: the task's gates, which ``base: auto`` keeps to where it can.
+        measure: tells what a candidate of ``base: auto`` costs to run.
         progress: called as (phase, done, total).
-        features: `embed` of the training rows (row, dimension), where it is at hand.
+        features: `embed` of the training rows (row, dimension), where it is at hand and the task
+            names one base.
 
     Raises:
         TrainingError: nothing can be learnt from the rows, or the loss is no number any more.
-        SpecError: there is no such base.
+        SpecError: there is no such base, or it has nothing that could be tuned.
         MissingExtraError: its weights are not installed.
         StorageError: the folder may not be written, or the disk is full.
     """
@@ -93,12 +108,9 @@ def train_student(
     targets = target_matrix(train, labels, multilabel)
     dev_targets = target_matrix(dev, labels, multilabel)
     check_learnable(targets, labels, multilabel)
-    if options.mode == "tuned" and not dev:
-        raise TrainingError(
-            "fine-tuning needs development rows, which tell when to stop.",
-            hint="Give the task more rows, or use 'student.mode: frozen'.",
-        )
-    base = resolve_base(options.base)
+    bases = candidate_bases(options)
+    _check_mode(options, bases, dev)
+    gates = dict(accept or {})
     identity = identity_of(
         train,
         dev,
@@ -106,58 +118,133 @@ def train_student(
         multilabel=multilabel,
         options=options,
         seed=seed,
-        base_sha256=base.sha256,
+        base_sha256=_start(bases, flag, gates),
     )
-    finished = _finished(folder, identity)
-    if finished is not None:
-        return finished
-    max_tokens = usable_tokens(base, options.max_tokens)
-    tokenizer = load_tokenizer(base.folder / "tokenizer.json", max_tokens)
-    lesson = Lesson(
-        rows=read_texts([example.text for example in train], tokenizer),
+    done = finished(folder, identity)
+    if done is not None:
+        return done
+    blank = Lesson(
+        rows=[],
         targets=targets,
-        dev_rows=read_texts([example.text for example in dev], tokenizer),
+        dev_rows=[],
         dev_targets=dev_targets,
         prior=log_prior(targets, options.class_weight, multilabel),
         multilabel=multilabel,
+        flag=None if flag is None else labels.index(flag),
     )
-    checkpoint = Checkpoint(folder / _CHECKPOINT, identity)
-    course = Course(base, tokenizer, lesson, options, seed, checkpoint, progress)
-    candidates = course.train(features)
-    chosen = choose(candidates, options.mode)
+    files = [folder / (f"checkpoint-{n}.pt" if n else _CHECKPOINT) for n in range(len(bases))]
+    lessons = _lessons(bases, blank, train, dev, options.max_tokens)
+    courses = [
+        Course(base, *lesson, options, seed, Checkpoint(file, f"{identity}:{base.name}"), progress)
+        for base, lesson, file in zip(bases, lessons, files, strict=True)
+    ]
+    if options.base == AUTO:
+        words, telling = SharedWords(), _telling(train, dev)
+        arms = [Arm(course, words, telling) for course in courses]
+        ended = compare(arms, labels=labels, accept=gates, measure=measure)
+    else:
+        ended = _alone(courses[0], features, options.mode)
+    chosen = ended.candidate
+    base = chosen.course.base
     trained = Trained(
         folder=folder,
+        base=base.name,
         mode=chosen.mode,
-        candidates=[candidate.row(candidate is chosen) for candidate in candidates],
+        candidates=ended.rows,
         seconds=round(time.monotonic() - started, 1),
         rows=len(train),
-        history=[row for candidate in candidates for row in candidate.history],
+        history=ended.history,
+        reason=ended.reason,
     )
     if PartialState().is_main_process:
-        facts = {
-            "identity": identity,
-            "mode": trained.mode,
-            "candidates": trained.candidates,
-            "seconds": trained.seconds,
-            "rows": trained.rows,
-            "history": trained.history,
-        }
+        facts = {name: value for name, value in vars(trained).items() if name != "folder"}
         save_student(
             folder,
             chosen.network,
-            tokenizer,
+            chosen.course.tokenizer,
             labels=labels,
             multilabel=multilabel,
             base=base_facts(base, chosen.network.encoder),
-            max_tokens=max_tokens,
-            facts=facts,
+            max_tokens=chosen.course.max_tokens,
+            facts={"identity": identity, **facts},
         )
-        checkpoint.clear()
+        for course in courses:
+            course.checkpoint.clear()
     PartialState().wait_for_everyone()
     return trained
 
 
-def _finished(folder: Path, identity: str) -> Trained | None:
+def _check_mode(options: StudentSpec, bases: Sequence[Base], dev: Sequence[Example]) -> None:
+    """Refuse a mode that the base or the rows cannot serve."""
+    if options.mode != "tuned":
+        return
+    if options.base == AUTO:
+        raise SpecError(
+            "'student.base: auto' chooses the mode as well.",
+            hint="Leave out 'student.mode', or name the base that is to be tuned.",
+        )
+    if bases[0].kind != "transformer":
+        raise SpecError(
+            f"the base {bases[0].name!r} has no encoder that could be tuned.",
+            hint="Leave out 'student.mode', or name another base.",
+        )
+    if not dev:
+        raise TrainingError(
+            "fine-tuning needs development rows, which tell when to stop.",
+            hint="Give the task more rows, or use 'student.mode: frozen'.",
+        )
+
+
+def _start(bases: Sequence[Base], flag: str | None, gates: Mapping[str, Gate]) -> str:
+    """What a training starts from, besides rows and options."""
+    known = [f"{base.name}:{base.sha256}" for base in bases]
+    return repr([known, flag, {name: gate.model_dump() for name, gate in gates.items()}])
+
+
+def _lessons(
+    bases: Sequence[Base],
+    blank: Lesson,
+    train: Sequence[Example],
+    dev: Sequence[Example],
+    max_tokens: int,
+) -> list[tuple[Tokenizer, Lesson, int]]:
+    """Tokenizer, lesson and usable tokens of each base; the same tokenizer reads once."""
+    known: dict[tuple[Path, int], tuple[Tokenizer, Lesson, int]] = {}
+    keys = [(base.folder / "tokenizer.json", usable_tokens(base, max_tokens)) for base in bases]
+    for file, usable in keys:
+        if (file, usable) not in known:
+            tokenizer = load_tokenizer(file, usable)
+            rows, dev_rows = (
+                read_texts([example.text for example in part], tokenizer) for part in (train, dev)
+            )
+            known[file, usable] = tokenizer, replace(blank, rows=rows, dev_rows=dev_rows), usable
+    return [known[key] for key in keys]
+
+
+def _telling(train: Sequence[Example], dev: Sequence[Example]) -> NDArray[np.bool_]:
+    """The training rows that tell as much as development rows do (training row,).
+
+    What a model labelled, or wrote, is easier and wrong in other ways than what a person
+    labelled: beside a person's development rows, only a person's training rows count.
+    """
+    if any(row.is_gold for row in dev):
+        return np.array([row.is_gold for row in train], dtype=np.bool_)
+    return np.ones(len(train), dtype=np.bool_)
+
+
+def _alone(course: Course, features: NDArray[np.float32] | None, mode: str) -> Ended:
+    """The candidates of one base, and the choice between them."""
+    candidates = course.train(features)
+    chosen = choose(candidates, mode)
+    return Ended(
+        candidate=chosen,
+        rows=[candidate.row(candidate is chosen) for candidate in candidates],
+        history=[row for candidate in candidates for row in candidate.history],
+        reason="",
+    )
+
+
+def finished(folder: Path, identity: str) -> Trained | None:
     """The result of the same training, where it has already ended and its files are whole."""
     card = read_card(folder)
     if card is None or card["facts"]["identity"] != identity:
@@ -167,9 +254,11 @@ def _finished(folder: Path, identity: str) -> Trained | None:
     facts = card["facts"]
     return Trained(
         folder=folder,
+        base=card["base"]["name"],
         mode=facts["mode"],
         candidates=facts["candidates"],
         seconds=facts["seconds"],
         rows=facts["rows"],
         history=facts["history"],
+        reason=facts.get("reason", ""),
     )

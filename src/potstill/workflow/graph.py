@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from potstill.spec.loading import LoadedWorkflow
 from potstill.spec.workflow import INPUT, NodeSpec
 from potstill.workflow.parts import Part
-from potstill.workflow.references import Condition, Source
-from potstill.workflow.types import Answer, Fields, ListOf, Text, Type
+from potstill.workflow.references import Condition, Reference, Source
+from potstill.workflow.types import Fields, ListOf, Predicted, Text, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Graph:
         loaded: the file.
         waves: the nodes; those of one wave need nothing of one another, and what they need
             is in the waves before.
-        answer: the taxonomy of the whole.
+        answer: the type of the whole's answers.
+        parts: where the output has several parts, what each of them is.
         reads: one text, or named fields.
         version: twelve digits that change when the file or any of its parts does.
         warnings: what a person should look at.
@@ -66,7 +68,8 @@ class Graph:
 
     loaded: LoadedWorkflow
     waves: tuple[tuple[Node, ...], ...]
-    answer: Answer
+    answer: Predicted
+    parts: Mapping[str, Reference]
     reads: Text | Fields
     version: str
     warnings: tuple[str, ...]
@@ -75,6 +78,12 @@ class Graph:
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, each after those that it needs."""
         return tuple(node for wave in self.waves for node in wave)
+
+    @property
+    def givers(self) -> tuple[str, ...]:
+        """The nodes that the output names, in its order."""
+        named = (reference.node for reference in self.parts.values())
+        return tuple(dict.fromkeys((*self.loaded.workflow.output.first, *named)))
 
     @property
     def paths(self) -> tuple[Path, ...]:

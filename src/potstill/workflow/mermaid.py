@@ -5,7 +5,7 @@ from __future__ import annotations
 from potstill.spec.workflow import INPUT
 from potstill.workflow.graph import Graph, Node
 from potstill.workflow.references import Condition
-from potstill.workflow.types import Answer
+from potstill.workflow.types import Extracted, names_in
 
 _MOST_LABELS = 4
 """Labels that a condition shows; of more it tells how many."""
@@ -38,13 +38,16 @@ def mermaid(graph: Graph) -> str:
     lines.append('    out(["output"])')
     for rank, name in enumerate(graph.loaded.workflow.output.first, start=1):
         lines.append(f"    {ids[name]} -->|{rank}| out")
+    for name, reference in graph.parts.items():
+        lines.append(f'    {ids[reference.node]} -->|"{_text(name)}"| out')
     return "\n".join(lines) + "\n"
 
 
 def _title(node: Node) -> str:
     spec = node.spec
     what = spec.step or f"{spec.part} {getattr(spec, spec.part)}"
-    size = f"<br/>{len(node.item.labels)} labels" if isinstance(node.item, Answer) else ""
+    kind = "fields" if isinstance(node.item, Extracted) else "labels"
+    size = f"<br/>{len(names_in(node.item))} {kind}" if names_in(node.item) else ""
     return f"<b>{node.name}</b><br/>{_text(what)}{size}"
 
 

@@ -10,12 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 from potstill.data.example import Input, Prediction, Predictor
 from potstill.errors import ModelError, SpecError
 from potstill.runtime.finding import find_model
-from potstill.runtime.folder import digest, read_card
+from potstill.runtime.folder import CARD_FILE, digest, read_card, reading_card
+from potstill.spec.answer import AnswerSpec
 from potstill.spec.loading import LoadedTask, LoadedWorkflow, load_task
 from potstill.spec.mistakes import near_file
 from potstill.spec.task import Columns
 from potstill.spec.workflow import NodeSpec
-from potstill.workflow.types import Answer, Fields, Text
+from potstill.workflow.types import Fields, Predicted, Text, type_of
 
 ModelLoader = Callable[[Path], Predictor]
 TeacherLoader = Callable[[LoadedTask], Predictor]
@@ -35,14 +36,14 @@ class Part:
     """What is known of a node's predictor without loading it.
 
     Attributes:
-        answer: its labels.
+        answer: the type of its answers.
         reads: one text, or named fields.
         version: twelve digits that change when it does.
         path: the model folder, the workflow file or the task file.
         free: whether its answers cost nothing beside the machine.
     """
 
-    answer: Answer
+    answer: Predicted
     reads: Text | Fields
     version: str
     path: Path
@@ -90,11 +91,13 @@ def model_part(spec: NodeSpec, loaded: LoadedWorkflow, where: str) -> Part:
         ) from None
     try:
         card = read_card(folder)
+        with reading_card(folder / CARD_FILE):
+            answer = type_of(AnswerSpec.of_card(card.document))
     except ModelError as error:
         raise SpecError(error.message, where=where, hint=error.hint) from error
     task_facts = card.document.get("task") or {}
     return Part(
-        Answer(card.decision.labels, card.decision.multilabel),
+        answer,
         reads_of(task_facts.get("columns")),
         str(card.document["checksum"])[:12],
         folder,
@@ -116,7 +119,7 @@ def teacher_part(spec: NodeSpec, loaded: LoadedWorkflow, where: str) -> Part:
             hint=f"Give it a 'teacher' section: {task.path}",
         )
     return Part(
-        Answer(task.task.label_names, task.task.multilabel),
+        type_of(task.task.answer),
         reads_of(task.task.data.columns),
         digest(task.path.read_bytes())[:12],
         task.path,

@@ -15,10 +15,25 @@ from potstill.spec.mistakes import meant
 from potstill.spec.workflow import INPUT, NodeSpec
 from potstill.workflow.findings import Findings
 from potstill.workflow.graph import Graph, Node
+from potstill.workflow.output import composite_of, read_output, read_parts
 from potstill.workflow.parts import Part, model_part, part_file, reads_of, teacher_part
-from potstill.workflow.references import Condition, Source
+from potstill.workflow.references import Condition, Mistake, Reference, Source
 from potstill.workflow.steps import output_type
-from potstill.workflow.types import Answer, Fields, ListOf, Text, Type, Unknown, accepts, joined
+from potstill.workflow.types import (
+    Answer,
+    Composite,
+    Extracted,
+    Fields,
+    Found,
+    ListOf,
+    Predicted,
+    Text,
+    Type,
+    Unknown,
+    Written,
+    accepts,
+    joined,
+)
 from potstill.workflow.wiring import Wires, in_waves, wire
 
 
@@ -55,7 +70,8 @@ class _Reader:
         for name in (name for wave in order for name in wave):
             nodes[name] = self._node(name, wires[name], types)
             types[name] = nodes[name].kind
-        answer = self._output(types)
+        parts = read_parts(self._loaded, types, self._findings)
+        answer = composite_of(parts, types) or read_output(self._loaded, types, self._findings)
         self._findings.raise_all()
         versions = "".join(node.part.version for node in nodes.values() if node.part)
         content = self._spec.model_dump_json().encode() + versions.encode()
@@ -63,9 +79,10 @@ class _Reader:
             self._loaded,
             tuple(tuple(nodes[name] for name in wave) for wave in order),
             answer,
+            parts,
             reads,
             digest(content)[:12],
-            self._warnings(nodes),
+            self._warnings(nodes, parts),
         )
 
     def _node(self, name: str, wires: Wires, types: Mapping[str, Type]) -> Node:
@@ -80,8 +97,9 @@ class _Reader:
         )
         conditions = tuple(found for found in conditions if found is not None)
         given = self._given(name, spec, wires.source, types)
+        source = _resolved(wires.source, types)
         part, inner = self._part(spec, self._loaded.where("nodes", name, spec.part))
-        source, item = wires.source, None
+        item = None
         if part is not None:
             item = part.answer
             source = self._fitting(name, spec, part, given, source)
@@ -102,9 +120,13 @@ class _Reader:
         ]
         if source.shape == "fields":
             for field, kind in zip(source.names, kinds, strict=True):
-                if not accepts(Text(), kind):
+                if spec.step == "passage" and field == "evidence":
+                    self._check_evidence(name, kind)
+                elif not accepts(Text(), kind):
                     self._findings.say(
-                        f"{field!r} must be a text, not {kind}.", None, "nodes", name, key, field
+                        f"{field!r} must be a text, not {kind}.",
+                        _remedy(Text(), kind),
+                        *("nodes", name, key, field),
                     )
             return Fields(source.names)
         if source.shape == "list":
@@ -128,6 +150,18 @@ class _Reader:
             "map",
         )
         return Unknown()
+
+    def _check_evidence(self, name: str, kind: Type) -> None:
+        if isinstance(kind, Found | Unknown):
+            return
+        several = isinstance(kind, ListOf)
+        self._findings.say(
+            f"'evidence' must be a value of an extraction, not {kind}.",
+            "Name a field that has one value at most: it is not 'many'."
+            if several
+            else "Name one: 'NODE.fields.NAME'.",
+            *("nodes", name, "input", "evidence"),
+        )
 
     def _part(self, spec: NodeSpec, where: str) -> tuple[Part | None, Graph | None]:
         """What answers in a node, and its graph where that is another workflow."""
@@ -172,14 +206,22 @@ class _Reader:
             return Source(tuple(by_name[field] for field in names), "fields", names)
         return source
 
-    def _check_default(self, name: str, spec: NodeSpec, answer: Answer) -> None:
+    def _check_default(self, name: str, spec: NodeSpec, answer: Predicted) -> None:
         if spec.default is None:
             return
-        if isinstance(spec.default, list) != answer.multilabel:
-            wanted = "a list of labels" if answer.multilabel else "one label"
+        several = isinstance(answer, Answer) and answer.multilabel
+        wanted = None
+        if isinstance(answer, Extracted | Composite):
+            wanted = "left out: it is for labels and texts. Use 'on_error: defer'"
+        elif isinstance(spec.default, list) != several:
+            one = "one text" if isinstance(answer, Written) else "one label"
+            wanted = "a list of labels" if several else one
+        if wanted is not None:
             self._findings.say(
                 f"the default of {name!r} must be {wanted}.", None, "nodes", name, "default"
             )
+            return
+        if not isinstance(answer, Answer):
             return
         for label in spec.default if isinstance(spec.default, list) else [spec.default]:
             if label not in answer.labels:
@@ -191,35 +233,12 @@ class _Reader:
                     "default",
                 )
 
-    def _output(self, types: Mapping[str, Type]) -> Answer:
-        labels: dict[str, None] = {}
-        several = False
-        output = self._spec.output
-        for number, name in enumerate(output.first):
-            at = ("output", "first", number)
-            if name in output.first[:number]:
-                self._findings.say(f"{name!r} stands twice.", "Name each node once.", *at)
-            if name not in self._spec.nodes:
-                self._findings.say(
-                    f"no node is called {name!r}.", meant(name, self._spec.nodes), *at
-                )
-                continue
-            kind = types[name]
-            if not isinstance(kind, Answer | Unknown):
-                joins = isinstance(kind, ListOf) and isinstance(kind.item, Answer)
-                hint = f"Join them: {{step: union, input: {name}}}." if joins else None
-                self._findings.say(
-                    f"the output must be an answer, and {name!r} is {kind}.", hint, *at
-                )
-            if isinstance(kind, Answer):
-                several = several or kind.multilabel
-                prefix = f"{name}/" if output.prefix else ""
-                labels.update(dict.fromkeys(f"{prefix}{label}" for label in kind.labels))
-        return Answer(tuple(labels), several)
-
-    def _warnings(self, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    def _warnings(
+        self, nodes: Mapping[str, Node], parts: Mapping[str, Reference]
+    ) -> tuple[str, ...]:
         first = self._spec.output.first
-        read = {*first, *(need for node in nodes.values() for need in node.needs)}
+        read = {*first, *(part.node for part in parts.values())}
+        read = {*read, *(need for node in nodes.values() for need in node.needs)}
         found = [
             f"{node.where}: nothing reads the answer of {name!r}."
             for name, node in nodes.items()
@@ -236,15 +255,28 @@ class _Reader:
         return tuple(found)
 
 
+def _resolved(source: Source, types: Mapping[str, Type]) -> Source:
+    """The source with what its references mean; as it is where a mistake in it was told already."""
+    try:
+        return source.resolved(types)
+    except Mistake:
+        return source
+
+
 def _remedy(wanted: Text | Fields, given: Type) -> str | None:
-    match wanted, given:
-        case Text(), ListOf(Text()):
-            return "Use 'map' instead of 'input', or join the texts with 'step: join'."
-        case Text(), Fields(names):
-            return f"Take one with a reference such as 'input.{names[0]}', or join them with 'step: join'."
-        case Text(), Answer():
-            return "Read its label: add '.label'."
-        case Fields(names), _:
-            return f"Give it a mapping: input: {{{', '.join(f'{name}: …' for name in names)}}}."
+    if isinstance(wanted, Fields):
+        return f"Give it a mapping: input: {{{', '.join(f'{name}: …' for name in wanted.names)}}}."
+    match given:
+        case ListOf(Text()):
+            hint = "Use 'map' instead of 'input', or join the texts with 'step: join'."
+        case Fields(names):
+            hint = f"Take one with a reference such as 'input.{names[0]}', or join them with 'step: join'."
+        case Answer():
+            hint = "Read its label: add '.label'."
+        case Written():
+            hint = "Read its text: add '.text'."
+        case Found():
+            hint = "Read its evidence or its value: add '.text' or '.value'."
         case _:
-            return None
+            hint = None
+    return hint

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from potstill.data.example import Deferral
 from potstill.spec.document import Path_
 from potstill.spec.mistakes import meant
 from potstill.spec.workflow import INPUT, Test
-from potstill.workflow.types import Boolean, Label, Labels, Number, Text, Type, Unknown, fields_of
+from potstill.workflow.types import (
+    Boolean,
+    Fields,
+    Found,
+    Label,
+    Labels,
+    Number,
+    Text,
+    Type,
+    Unknown,
+    fields_of,
+)
 from potstill.workflow.values import Missing, Value, field_of
 
 Values = Mapping[str, "Value | Missing"]
@@ -35,10 +46,17 @@ class Mistake(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """``input``, ``input.FIELD``, ``NODE`` or ``NODE.FIELD``."""
+    """``input``, ``input.FIELD``, ``NODE``, ``NODE.FIELD`` or ``NODE.FIELD.FIELD…``.
+
+    Attributes:
+        node: a node, or the input of the whole.
+        field: of what the node gave; of an extraction as deep as ``fields.term.text``.
+        single: whether the field of an extraction that it names has one value at most.
+    """
 
     node: str
     field: str | None = None
+    single: bool = False
 
     @classmethod
     def parse(cls, text: str, known: Sequence[str]) -> Reference:
@@ -66,21 +84,47 @@ class Reference:
         Raises:
             Mistake: the node has no such field.
         """
-        kind = types[self.node]
-        if self.field is None or isinstance(kind, Unknown):
-            return kind
-        known = fields_of(kind)
-        if self.field not in known:
-            fields = f"its fields are {', '.join(known)}." if known else "that has no fields."
-            raise Mistake(
-                f"{str(self)!r}: {self.node!r} is {kind}, and there is no {self.field!r} in it.",
-                meant(self.field, known) or f"{fields[0].upper()}{fields[1:]}",
-            )
-        return known[self.field]
+        return self._walked(types)[-1]
+
+    def resolved(self, types: Mapping[str, Type]) -> Reference:
+        """The same, knowing whether it means one value of a field or a list of them.
+
+        Raises:
+            Mistake: the node has no such field.
+        """
+        single = any(isinstance(kind, Found) for kind in self._walked(types))
+        return replace(self, single=single)
+
+    @property
+    def extracted(self) -> str | None:
+        """The field of an extraction that it reads; None where it reads all of it, or none."""
+        names = (self.field or "").split(".")
+        return names[1] if names[0] in ("fields", "guess") and len(names) > 1 else None
 
     def read(self, values: Values) -> Value | Missing:
         """What it names, for one input."""
-        return field_of(values[self.node], self.field)
+        return field_of(values[self.node], self.field, single=self.single)
+
+    def _walked(self, types: Mapping[str, Type]) -> list[Type]:
+        """The types on the way: of the node, of its field, of the field of that."""
+        kinds = [types[self.node]]
+        # Names of the input's columns are anybody's, and may hold dots.
+        whole = self.field is None or isinstance(kinds[0], Fields)
+        names = [self.field] if whole else str(self.field).split(".")
+        at = self.node
+        for name in names:
+            if name is None or isinstance(kinds[-1], Unknown):
+                break
+            known = fields_of(kinds[-1])
+            if name not in known:
+                fields = f"its fields are {', '.join(known)}." if known else "that has no fields."
+                raise Mistake(
+                    f"{str(self)!r}: {at!r} is {kinds[-1]}, and there is no {name!r} in it.",
+                    meant(name, known) or f"{fields[0].upper()}{fields[1:]}",
+                )
+            kinds.append(known[name])
+            at = f"{at}.{name}"
+        return kinds
 
     def __str__(self) -> str:
         return self.node if self.field is None else f"{self.node}.{self.field}"
@@ -99,6 +143,15 @@ class Source:
     references: tuple[Reference, ...]
     shape: Literal["one", "list", "fields"]
     names: tuple[str, ...] = ()
+
+    def resolved(self, types: Mapping[str, Type]) -> Source:
+        """The same, each of its references knowing whether it means one value or a list.
+
+        Raises:
+            Mistake: a node has not the field that is named.
+        """
+        found = tuple(reference.resolved(types) for reference in self.references)
+        return replace(self, references=found)
 
     def read(self, values: Values) -> Value | Missing:
         """The node's input, or why there is none.
@@ -140,6 +193,7 @@ class Condition:
             Mistake: the test does not fit, or names a label that does not exist.
         """
         kind = reference.type_in(types)
+        reference = reference.resolved(types)
         keys = test.model_dump(by_alias=True, exclude_none=True)
         fitting = _FITTING.get(type(kind))
         if isinstance(kind, Unknown):
@@ -237,12 +291,17 @@ def _check_labels(reference: Reference, known: Sequence[str], test: Test) -> Non
         if name is not None and _word(name) not in known:
             few = f"There are {', '.join(known)}." if len(known) <= 12 else None
             raise Mistake(
-                f"{reference.node!r} has no label {_word(name)!r}.",
+                f"{_asked(reference)} {_word(name)!r}.",
                 meant(_word(name), known) or few,
                 at,
             )
 
 
+def _asked(reference: Reference) -> str:
+    field = reference.extracted
+    return f"{reference.node!r} has no label" if field is None else f"{field!r} has no choice"
+
+
 def _field_hint(reference: Reference, kind: Type) -> str | None:
-    fields = ", ".join(f"{reference.node}.{name}" for name in fields_of(kind))
+    fields = ", ".join(f"{reference}.{name}" for name in fields_of(kind))
     return f"Test a field: {fields}." if fields else None

@@ -8,11 +8,13 @@ A column with a node's own gold goes before what is derived so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from potstill.data.answers import RowFault, label_reader
 from potstill.data.example import Example, Target, id_of
-from potstill.data.reading import cell_text, input_of, read_rows, target_of
+from potstill.data.reading import cell_text, input_of, read_rows
 from potstill.spec.workflow import INPUT
 from potstill.workflow.graph import Graph, Node
 from potstill.workflow.types import Answer, labels_of
@@ -26,6 +28,7 @@ NodeGold = Mapping[str, Mapping[str, Target]]
 
 def comparable(target: Target) -> str | frozenset[str]:
     """A target that does not depend on the order of its labels."""
+    assert isinstance(target, str | tuple), "values and texts are judged by measures of their own"
     return target if isinstance(target, str) else frozenset(target)
 
 
@@ -40,13 +43,15 @@ def is_right(answer: Target | None, admissible: Admissible) -> bool:
 
 
 def read_node_gold(graph: Graph, data: Path) -> NodeGold:
-    """The right answers of those nodes that name a column for them.
+    """The right answers of those nodes that give labels and name a column for them.
 
     Raises:
         DataError: the file cannot be read.
     """
     spec = graph.loaded.workflow
-    named = [node for node in graph.nodes if node.spec.gold is not None]
+    named = [
+        node for node in graph.nodes if node.spec.gold is not None and isinstance(node.item, Answer)
+    ]
     found: dict[str, dict[str, Target]] = {node.name: {} for node in named}
     if not named:
         return found
@@ -58,9 +63,8 @@ def read_node_gold(graph: Graph, data: Path) -> NodeGold:
         for node in named:
             several = isinstance(node.kind, Answer) and node.kind.multilabel
             cell = row.fields.get(str(node.spec.gold))
-            target = None if cell is None else target_of(cell, multilabel=several)
-            if target is not None:
-                found[node.name][identifier] = target
+            with suppress(RowFault):
+                found[node.name][identifier] = label_reader(multilabel=several)(cell, value)
     return found
 
 
@@ -109,6 +113,7 @@ class Rights:
 
     def _derive(self, target: Target) -> None:
         wanted = (target,) if isinstance(target, str) else target
+        assert isinstance(wanted, tuple), "values and texts are judged by measures of their own"
         givers = [node for node in self._outputs() if self._local(node, wanted) is not None]
         if len(givers) != 1:
             return  # several nodes could have said it

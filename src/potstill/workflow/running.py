@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, cast
 
-from potstill.data.example import Prediction, Predictor
+from potstill.data.example import Prediction, Predictor, Text
 from potstill.errors import BudgetReached, NodeError, NodeTimeout, PotstillError
-from potstill.runtime.model import Model
 from potstill.workflow.graph import Node
 from potstill.workflow.parts import Priced
 from potstill.workflow.pool import TimeLimit
 from potstill.workflow.steps import step_of
-from potstill.workflow.types import Answer
+from potstill.workflow.types import Answer, Written
 from potstill.workflow.values import Missing, Value
 
 _SMOOTHING = 0.1
@@ -49,7 +48,7 @@ class Runner:
     def __init__(self, node: Node, predictor: Predictor | None) -> None:
         self.node = node
         self.predictor = predictor
-        self.divisible = isinstance(predictor, Model)
+        self.divisible = hasattr(predictor, "self_check")  # a model that came from a folder
         """Whether several calls with a part of the inputs each are as good as one with all."""
         self.expected_ms: float | None = None
         """Running mean of the time of one input; None before the first."""
@@ -111,6 +110,8 @@ class Runner:
 
     def _instead(self) -> Value | Missing:
         default = self.node.spec.default
+        if isinstance(default, str) and isinstance(self.node.item, Written):
+            return Prediction(Text(default))
         if default is not None:
             return Prediction(tuple(default) if isinstance(default, list) else default)
         if self.predictor is None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from potstill.data.composed import shown
 from potstill.data.example import Deferral, Prediction
-from potstill.workflow.values import Missing, Value, confidence_of, plain
+from potstill.workflow.values import Missing, Value, confidence_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class NodeTrace:
             "node": self.node,
             "ran": True,
             "input_hash": self.input_hash,
-            "output": None if isinstance(self.output, Missing) else plain(self.output),
+            "output": None if isinstance(self.output, Missing) else shown(self.output),
             "confidence": self.confidence,
             "ms": round(self.ms, 4),
             "usd": self.usd,
@@ -101,7 +102,7 @@ class Traced:
     def to_json(self) -> dict[str, Any]:
         """A dictionary for JSON; scores are left out."""
         return {
-            "prediction": plain(self.prediction),
+            "prediction": shown(self.prediction),
             "by": self.by,
             "ms": round(self.ms, 4),
             "usd": self.usd,

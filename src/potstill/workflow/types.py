@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from potstill.spec.answer import AnswerSpec
+from potstill.spec.extraction import FieldSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +20,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A confidence."""
+    """A confidence, a whole number, or an amount."""
 
     def __str__(self) -> str:
         return "a number"
@@ -76,6 +81,83 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount of money: its number and its currency."""
+
+    def __str__(self) -> str:
+        return "an amount of money"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One value of a field: itself, the words that it rests on, and how sure it is.
+
+    Attributes:
+        value: the type of its normal form.
+        spec: what is known of the field.
+    """
+
+    value: Type
+    spec: FieldSpec
+
+    def __str__(self) -> str:
+        return "a value with its evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The values of all fields of a document, by the name of the field."""
+
+    fields: tuple[tuple[str, Found | ListOf], ...]
+
+    def __str__(self) -> str:
+        return "the values of fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A prediction of values: what an extraction answers.
+
+    Attributes:
+        spec: what its task says of an answer.
+    """
+
+    spec: AnswerSpec
+
+    @property
+    def record(self) -> Record:
+        """The type of what it says of its fields."""
+        return record_of(self.spec.fields)
+
+    def __str__(self) -> str:
+        return "an extraction"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A prediction of a text: what a generation answers.
+
+    Attributes:
+        spec: what its task says of an answer.
+    """
+
+    spec: AnswerSpec
+
+    def __str__(self) -> str:
+        return "an answer in words"
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """An answer of several parts: what a workflow answers whose output names them."""
+
+    parts: tuple[tuple[str, Type], ...]
+
+    def __str__(self) -> str:
+        return "an answer of several parts"
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf:
     """Any number of values of one type."""
 
@@ -87,6 +169,9 @@ class ListOf:
             "a number": "numbers",
             "a label": "labels",
             "an answer": "answers",
+            "a value with its evidence": "values with their evidence",
+            "an extraction": "extractions",
+            "an answer in words": "answers in words",
         }
         return f"a list of {plural.get(str(self.item), str(self.item))}"
 
@@ -99,27 +184,139 @@ class Unknown:
         return "unknown"
 
 
-Type = Text | Number | Boolean | Fields | Label | Labels | Answer | ListOf | Unknown
+Predicted = Answer | Extracted | Written | Composite
+"""What a predictor answers."""
+
+Type = (
+    Text
+    | Number
+    | Boolean
+    | Amount
+    | Fields
+    | Label
+    | Labels
+    | Found
+    | Record
+    | Predicted
+    | ListOf
+    | Unknown
+)
+
+
+def record_of(fields: Mapping[str, FieldSpec]) -> Record:
+    """The type of what an extraction says of its fields."""
+    found: list[tuple[str, Found | ListOf]] = []
+    for name, spec in fields.items():
+        one = Found(_type_of_value(spec), spec)
+        found.append((name, ListOf(one) if spec.many else one))
+    return Record(tuple(found))
+
+
+def _type_of_value(spec: FieldSpec) -> Type:
+    match spec.type:
+        case "integer":
+            return Number()
+        case "money":
+            return Amount()
+        case "choice":
+            return Label(tuple(spec.choices))
+        case _:
+            return Text()
 
 
 def fields_of(kind: Type) -> dict[str, Type]:
     """The fields that a reference may name; of a list, those of its items, as lists."""
+    found: dict[str, Type] = {}
     match kind:
         case Fields(names):
-            return {name: Text() for name in names}
+            found = {name: Text() for name in names}
         case Answer(labels, multilabel):
             one: Type = Labels(labels) if multilabel else Label(labels)
-            name = "labels" if multilabel else "label"
-            return {name: one, "guess": one, "confidence": Number(), "deferred": Boolean()}
+            found = {"labels" if multilabel else "label": one, "guess": one, **_SURENESS}
+        case Extracted():
+            found = {"fields": kind.record, "guess": kind.record, **_SURENESS}
+        case Written():
+            found = {"text": Text(), "guess": Text(), **_SURENESS}
+        case Record(fields):
+            found = dict(fields)
+        case Composite(parts):
+            found = dict(parts)
+        case Found(value=value):
+            found = {"value": value, "text": Text(), "confidence": Number()}
+        case Amount():
+            found = {"amount": Number(), "currency": Text()}
         case ListOf(item):
-            return {name: ListOf(field) for name, field in fields_of(item).items()}
+            found = {name: ListOf(field) for name, field in fields_of(item).items()}
         case _:
-            return {}
+            pass
+    return found
+
+
+_SURENESS: dict[str, Type] = {"confidence": Number(), "deferred": Boolean()}
 
 
 def labels_of(kind: Type) -> tuple[str, ...]:
     """The taxonomy of an answer; empty for everything else."""
     return kind.labels if isinstance(kind, Answer) else ()
+
+
+def names_in(kind: Type) -> tuple[str, ...]:
+    """What a predictor calls its labels: of an extraction the fields, of texts none."""
+    return kind.spec.names if isinstance(kind, Extracted) else labels_of(kind)
+
+
+def type_of(spec: AnswerSpec) -> Predicted:
+    """The type of the answers that a task asks for."""
+    match spec.type:
+        case "extraction":
+            return Extracted(spec)
+        case "generation":
+            return Written(spec)
+        case _:
+            return Answer(spec.labels, spec.multilabel)
+
+
+def spec_of(kind: Predicted) -> AnswerSpec | None:
+    """What such answers are made of; None where they have parts, each of which is another thing."""
+    match kind:
+        case Answer(labels, multilabel):
+            return AnswerSpec(type="multilabel" if multilabel else "classification", labels=labels)
+        case Composite():
+            return None
+        case _:
+            return kind.spec
+
+
+def described(kind: Type) -> dict[str, Any]:
+    """What a card says of values of a type: ``type``, and what goes with it.
+
+    That is ``labels``, the ``fields`` of an extraction, the ``parts`` of an answer that has
+    several, the ``items`` of a list, the ``field`` of a single value.
+    """
+    found: dict[str, Any] = {}
+    match kind:
+        case Answer(labels, multilabel):
+            name = "multilabel" if multilabel else "classification"
+            found = {"type": name, "labels": list(labels)}
+        case Extracted(spec):
+            found = {"type": spec.type, "fields": spec.model_dump(mode="json")["fields"]}
+        case Written(spec):
+            found = {"type": spec.type}
+        case Composite(parts):
+            found = {"type": "composite", "parts": {name: described(one) for name, one in parts}}
+        case Record(fields):
+            found = {"type": "fields", "fields": {name: described(one) for name, one in fields}}
+        case Found(spec=spec):
+            found = {"type": "found", "field": spec.model_dump(mode="json")}
+        case ListOf(item):
+            found = {"type": "list", "items": described(item)}
+        case Label(labels) | Labels(labels):
+            found = {"type": type(kind).__name__.lower(), "labels": list(labels)}
+        case Number() | Boolean() | Amount():
+            found = {"type": type(kind).__name__.lower()}
+        case _:
+            found = {"type": "text"}
+    return found
 
 
 def accepts(wanted: Type, given: Type) -> bool:
@@ -133,7 +330,7 @@ def accepts(wanted: Type, given: Type) -> bool:
             return accepts(one, other)
         case Fields(names), Fields(others):
             return set(names) == set(others)
-        case Answer(), Answer():
+        case (Answer(), Answer()) | (Written(), Written()):
             return True
         case _:
             return wanted == given

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
-from potstill.data.example import Input, Prediction, Predictor, Target, text_of
+from potstill.data.composed import Composed
+from potstill.data.example import Deferral, Input, Prediction, Predictor, Target, text_of
 from potstill.errors import DataError, ModelError, SpecError
 from potstill.runtime.cores import cores
-from potstill.runtime.model import Model
+from potstill.runtime.loading import load_model
 from potstill.spec.loading import load_task, load_workflow
 from potstill.workflow.confidence import Way, reliances
 from potstill.workflow.execute import Given, Row, execute
@@ -19,7 +21,7 @@ from potstill.workflow.parts import ModelLoader, Part, TeacherLoader
 from potstill.workflow.reading import read_graph
 from potstill.workflow.running import Runner
 from potstill.workflow.trace import NodeTrace, Traced
-from potstill.workflow.types import Fields, labels_of
+from potstill.workflow.types import Answer, Fields, described, labels_of, names_in, spec_of
 from potstill.workflow.values import Missing, hash_of, product
 
 _AT_ONCE = 64
@@ -52,7 +54,7 @@ class Workflow:
             name: {label: graph.final_label(name, label) for label in labels_of(items[name])}
             for name in graph.loaded.workflow.output.first
         }
-        self._no_scores = dict.fromkeys(graph.answer.labels, 0.0)
+        self._no_scores = dict.fromkeys(labels_of(graph.answer), 0.0)
 
     @classmethod
     def load(
@@ -69,7 +71,7 @@ class Workflow:
         Args:
             path: the YAML file.
             overrides: ``key.key=value`` settings that go before the file.
-            load_model: makes a predictor of a model folder; `Model.load` unless given.
+            load_model: makes a predictor of a model folder; `load_model` unless given.
             load_teacher: makes a predictor of a task with a teacher; where the workflow has
                 one, it must be given.
             workers: threads for several inputs, and for branches of which neither needs the
@@ -93,13 +95,16 @@ class Workflow:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels in their one fixed order: those of the output's nodes, one after another."""
-        return self.graph.answer.labels
+        """The labels in their one fixed order: those of the output's nodes, one after another.
+
+        Of values the names of the fields; of texts, and of an answer of several parts, none.
+        """
+        return names_in(self.graph.answer)
 
     @property
     def multilabel(self) -> bool:
         """Whether an answer is a tuple of labels."""
-        return self.graph.answer.multilabel
+        return isinstance(self.graph.answer, Answer) and self.graph.answer.multilabel
 
     @property
     def version(self) -> str:
@@ -119,13 +124,15 @@ class Workflow:
     @property
     def card(self) -> Mapping[str, Any]:
         """What a model's ``model.json`` would say of it: its name, and its task."""
-        spec = self.graph.loaded.workflow
+        spec, answer = self.graph.loaded.workflow, spec_of(self.graph.answer)
         return {
             "name": spec.name,
+            **described(self.graph.answer),
             "task": {
+                "answer": None if answer is None else answer.model_dump(mode="json"),
                 "description": spec.description,
                 "rules": [],
-                "labels": dict.fromkeys(self.labels),
+                "labels": dict.fromkeys(labels_of(self.graph.answer)),
                 "columns": spec.columns.model_dump(),
                 "out_of_scope": spec.out_of_scope,
             },
@@ -219,6 +226,8 @@ class Workflow:
 
     def _finish(self, row: Row) -> tuple[Prediction, str | None]:
         """The whole's answer for one row, and the node that gave it."""
+        if self.graph.parts:
+            return self._composed(row), None
         reason = None
         for name in self._final:
             value = row.values[name]
@@ -228,9 +237,40 @@ class Workflow:
                 reason = reason or value.reason
         return Prediction(None, deferred=reason or "out_of_scope"), None
 
+    def _composed(self, row: Row) -> Composed:
+        """The parts of an answer; of an answer of a node as sure as what led to it."""
+        parts: dict[str, Any] = {}
+        unanswered: dict[str, Deferral] = {}
+        truncated = False
+        for name, reference in self.graph.parts.items():
+            value = reference.read(row.values)
+            way = Way(reference.node, row.values, self._reliances)
+            truncated = truncated or way.truncated
+            if isinstance(value, Missing):
+                parts[name] = None
+                if value.reason is not None:
+                    unanswered[name] = value.reason
+            elif isinstance(value, Prediction) and not isinstance(value, Composed):
+                parts[name] = replace(value, confidence=product((way.confidence, value.confidence)))
+            else:
+                parts[name] = value
+        silent = all(part is None for part in parts.values())
+        reason: Deferral | None = None
+        if silent:
+            reason = next(iter(unanswered.values()), None) or "out_of_scope"
+        return Composed(
+            None, truncated=truncated, deferred=reason, parts=parts, unanswered=unanswered
+        )
+
     def _final_answer(self, name: str, answer: Prediction, row: Row) -> Prediction:
         way = Way(name, row.values, self._reliances)
         confidence, labels = way.confidence, self._final[name]
+        if not labels:
+            return replace(
+                answer,
+                confidence=product((confidence, answer.confidence)),
+                truncated=answer.truncated or way.truncated,
+            )
         scores = None
         if answer.scores is not None and confidence is not None:
             scores = self._no_scores.copy()
@@ -247,7 +287,7 @@ class Workflow:
     def _final_target(self, target: Target | None, labels: Mapping[str, str]) -> Target | None:
         if isinstance(target, str):
             return (labels[target],) if self.multilabel else labels[target]
-        return None if target is None else tuple(labels[label] for label in target)
+        return tuple(labels[label] for label in target) if isinstance(target, tuple) else None
 
     def _traced(self, row: Row) -> Traced:
         prediction, by = self._finish(row)
@@ -284,7 +324,7 @@ class _Loader:
         key = (node.spec.part, part.path)
         if key not in self._loaded:
             found = self._load(node, part)
-            if set(found.labels) != set(part.answer.labels):
+            if set(found.labels) != set(names_in(part.answer)):
                 raise ModelError(
                     "its labels are not those that it was checked with.",
                     where=str(part.path),
@@ -309,4 +349,4 @@ class _Loader:
 
 def _one_worker(folder: Path) -> Predictor:
     # The workflow divides the work itself, over the one pool of all workflows.
-    return Model.load(folder, workers=1)
+    return load_model(folder, workers=1)

@@ -27,9 +27,9 @@ from potstill.serve.contract import Answer, Served
 from potstill.serve.redact import KeepingRules
 from potstill.serve.refusal import Refusal
 from potstill.spec.loading import LoadedTask
-from potstill.teacher.answer import LabelReader
 from potstill.teacher.budget import cost_of
 from potstill.teacher.completion import read_completion
+from potstill.teacher.form import form_of
 from potstill.teacher.prices import price_of
 from potstill.teacher.request import AttemptError, Reply
 
@@ -104,7 +104,7 @@ class ChatGateway:
         self._listed = listed
         self._observe = observe
         self._most_body_bytes = most_body_bytes
-        self._labels = LabelReader(task.label_names, multilabel=task.multilabel)
+        self._form = form_of(task.answer)
         rules = KeepingRules(task.serve)
         self._forwarder = Forwarder(loaded, pass_on_keys=pass_on_keys)
         assert task.teacher is not None, "whoever forwards has a teacher"
@@ -193,7 +193,7 @@ class ChatGateway:
         if self._log is not None:
             self._log.keep(asked, reply, seconds=seconds, cost_usd=cost_usd)
         if tried is not None:
-            target = None if said is None else self._labels.read(said.text)
+            target = None if said is None else self._form.read(said.text)
             answer = Answer(Prediction(target), "teacher", "teacher", cost_usd)
             self._tell(exchange, asked, tried, answer)
 

@@ -1,7 +1,7 @@
-"""Chat requests as inputs of the task, and labels as chat completions.
+"""Chat requests as inputs of the task, and its answers as chat completions.
 
 A request has the task's shape when its last turn is a user's text that `chat.pattern` fits, and
-when it asks for nothing that a label cannot be: no tools, no second choice, no sound, no
+when it asks for nothing that an answer cannot be: no tools, no second choice, no sound, no
 log-probabilities.
 """
 
@@ -17,12 +17,14 @@ from typing import Any
 
 import orjson
 
-from potstill.data.example import Input, Target, text_of
+from potstill.data.composed import shown
+from potstill.data.example import Input, Target, Text, labels_of, text_of
+from potstill.data.extraction import Extraction
 from potstill.errors import SpecError
 from potstill.spec.loading import LoadedTask
 
 _MOST_BYTES = 1 << 20
-"""A longer request is no text to be labelled, and reading it would hold up all others."""
+"""A longer request is no text to be answered here, and reading it would hold up all others."""
 _BEYOND_A_LABEL = (
     "tools",
     "functions",
@@ -31,7 +33,13 @@ _BEYOND_A_LABEL = (
     "audio",
     "web_search_options",
 )
-_FIELDS = ("label", "json")
+_FIELDS = {
+    "classification": ("label", "json"),
+    "multilabel": ("label", "json"),
+    "extraction": ("json",),
+    "generation": ("text", "json"),
+}
+"""What an answer may hold, by the type of the task; the first is the answer unless given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,7 @@ class ChatShape:
 
     Raises:
         SpecError: the pattern is no regular expression, its groups are not the task's fields,
-            or the answer has other fields than ``{label}`` and ``{json}``.
+            or the answer has other fields than ``{label}``, ``{text}`` and ``{json}``.
     """
 
     def __init__(self, loaded: LoadedTask) -> None:
@@ -70,7 +78,8 @@ class ChatShape:
         self._fields = () if isinstance(columns, str) else tuple(columns)
         self._pattern = _pattern(loaded, chat.pattern, self._fields)
         self._system = _compiled(loaded, "system", chat.system)
-        self._answer = _template(loaded, chat.answer)
+        fields = _FIELDS[loaded.task.type]
+        self._answer = _template(loaded, chat.answer or f"{{{fields[0]}}}", fields)
 
     def read(self, content: bytes) -> ChatRequest | None:
         """The input that a chat request holds; None where it has not the task's shape."""
@@ -98,8 +107,16 @@ class ChatShape:
 
     def content(self, target: Target, asked: ChatRequest) -> str | None:
         """A target as the content of a reply; None where it is not what was asked for."""
-        several = [target] if isinstance(target, str) else target
-        content = self._answer.format(label=", ".join(several), json=orjson.dumps(target).decode())
+        match target:
+            case Text(text):
+                content = self._answer.format(text=text, json=_json(text))
+            case Extraction(unsure=unsure) if unsure:
+                return None
+            case Extraction():
+                content = self._answer.format(json=_json(shown(target)))
+            case _:
+                label = ", ".join(labels_of(target))
+                content = self._answer.format(label=label, json=_json(target))
         if asked.json:
             try:
                 orjson.loads(content)
@@ -225,21 +242,26 @@ def _compiled(loaded: LoadedTask, key: str, pattern: str | None) -> re.Pattern[s
         ) from error
 
 
-def _template(loaded: LoadedTask, answer: str) -> str:
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _template(loaded: LoadedTask, answer: str, fields: tuple[str, ...]) -> str:
     try:
         # Whole replacement fields: "{label.x}", "{label!r}" and "{label:9}" are none of ours.
         parts = list(string.Formatter().parse(answer))
         sound = all(
-            name is None or (name in _FIELDS and not form and not turn)
+            name is None or (name in fields and not form and not turn)
             for _, name, form, turn in parts
         )
     except ValueError:
         parts, sound = [], False
     if not sound or not any(name for _, name, _, _ in parts):
         raise SpecError(
-            "'serve.chat.answer' must hold {label} or {json}, and no other field.",
+            f"'serve.chat.answer' must hold {' or '.join(f'{{{name}}}' for name in fields)}, "
+            "and no other field.",
             where=_where(loaded, "answer"),
-            hint="Braces of the answer itself are doubled: '{{\"label\": {json}}}'.",
+            hint="Braces of the answer itself are doubled: '{{\"answer\": {json}}}'.",
         )
     return answer
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from potstill.data.example import labels_of
 from potstill.serve.bodies import read_json
 from potstill.serve.contract import Answer
 from potstill.serve.hall import Hall
@@ -64,6 +65,26 @@ def routes(hall: Hall) -> list[Route]:
 
 
 def _entry(hall: Hall, document: dict[str, Any]) -> Entry:
+    """What is asked, which must answer with labels."""
+    entry = _named(hall, document)
+    if not entry.current.facts.labelling:
+        raise Refusal(
+            422,
+            "not_labels",
+            f"{entry.name} answers with {_WHAT[entry.current.facts.type]}, not with labels.",
+            hint=f"Send this to /v1/models/{entry.name}/predict.",
+        )
+    return entry
+
+
+_WHAT = {
+    "extraction": "values of fields",
+    "generation": "a text",
+    "composite": "several parts",
+}
+
+
+def _named(hall: Hall, document: dict[str, Any]) -> Entry:
     name = document.get("model")
     if name is None and len(hall.registry) == 1:
         return next(iter(hall.registry))
@@ -81,10 +102,10 @@ def _datum(index: int, answer: Answer) -> dict[str, Any]:
     """One classification; a deferred one has null for its label."""
     prediction = answer.prediction
     scores = list((prediction.scores or {}).values())
-    given = prediction.answer
+    given = labels_of(prediction.answer)
     row: dict[str, Any] = {
         "index": index,
-        "label": ", ".join(given) if isinstance(given, tuple) else given,
+        "label": None if prediction.answer is None else ", ".join(given),
         "probs": scores,
         "num_classes": len(scores),
     }

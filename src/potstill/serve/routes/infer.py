@@ -3,7 +3,9 @@
 Inputs are BYTES tensors: ``text``, or one tensor for each named field. Outputs are ``label``
 (BYTES; empty where the input was deferred, a JSON list where a model gives several),
 ``confidence`` (FP32), ``scores`` (FP32, a row a text, in the order of the labels) and
-``deferred`` (BYTES; why, or empty).
+``deferred`` (BYTES; why, or empty). In place of ``label`` stands ``fields`` where a model finds
+values, ``parts`` where a workflow's answer has several (both BYTES of JSON, as ``predict`` has
+it), and ``text`` where a model writes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from potstill.data.example import Input
+from potstill.data.example import Input, Prediction, Text
 from potstill.serve.bodies import JSON_TYPES, check_type, parse_object, read_body
 from potstill.serve.contract import Answer
 from potstill.serve.facts import Facts
@@ -25,7 +27,7 @@ from potstill.serve.hall import Hall
 from potstill.serve.inputs import check_count, read_input
 from potstill.serve.refusal import Refusal
 from potstill.serve.registry import Entry
-from potstill.serve.tensors import Tensor, parameters_of, read_texts
+from potstill.serve.tensors import Tensor, datatype_of, parameters_of, read_texts
 from potstill.serve.visit import visit_of
 
 _MODEL = "/v2/models/{name}"
@@ -104,7 +106,7 @@ def _entry(hall: Hall, request: Request) -> Entry:
 
 def model_metadata(name: str, facts: Facts) -> dict[str, Any]:
     """What the protocol calls a model's metadata."""
-    labels = len(facts.labels)
+    shapes = {"scores": [-1, len(_scored(facts))]}
     return {
         "name": name,
         "versions": [facts.version],
@@ -114,12 +116,28 @@ def model_metadata(name: str, facts: Facts) -> dict[str, Any]:
             for field in facts.fields or ("text",)
         ],
         "outputs": [
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "confidence", "datatype": "FP32", "shape": [-1]},
-            {"name": "scores", "datatype": "FP32", "shape": [-1, labels]},
-            {"name": "deferred", "datatype": "BYTES", "shape": [-1]},
+            {"name": output, "datatype": datatype_of(output), "shape": shapes.get(output, [-1])}
+            for output in _outputs(facts)
         ],
     }
+
+
+def _outputs(facts: Facts) -> tuple[str, ...]:
+    """The names of what goes back, by what kind of answers there are."""
+    match facts.type:
+        case "extraction":
+            return ("fields", "confidence", "scores", "deferred")
+        case "generation":
+            return ("text", "confidence", "deferred")
+        case "composite":
+            return ("parts", "deferred")
+        case _:
+            return ("label", "confidence", "scores", "deferred")
+
+
+def _scored(facts: Facts) -> tuple[str, ...]:
+    """What has a score each: the labels, or the fields."""
+    return tuple(facts.labels or facts.answer.get("fields", ()))
 
 
 async def _infer(hall: Hall, entry: Entry, request: Request) -> Response:
@@ -129,7 +147,7 @@ async def _infer(hall: Hall, entry: Entry, request: Request) -> Response:
     document, binary = _split(body, request.headers.get(_BINARY))
     facts = entry.current.facts
     values = _values(document, binary, facts, hall.settings.max_inputs)
-    wanted = _wanted(document)
+    wanted = _wanted(document, _outputs(facts))
     identifier = document.get("id", visit.id)
     if not isinstance(identifier, str):
         raise _wrong("'id' is not a text.", "Send a string, or leave it out.")
@@ -199,7 +217,7 @@ def _values(document: dict[str, Any], binary: memoryview, facts: Facts, most: in
     ]
 
 
-def _wanted(document: dict[str, Any]) -> Callable[[str], bool | None]:
+def _wanted(document: dict[str, Any], known: Sequence[str]) -> Callable[[str], bool | None]:
     """Whether an output goes back in binary; None for one that was not asked for."""
     everything = bool(parameters_of(document).get("binary_data_output"))
     if "outputs" not in document:
@@ -208,11 +226,11 @@ def _wanted(document: dict[str, Any]) -> Callable[[str], bool | None]:
         str(output.get("name")): bool(parameters_of(output).get("binary_data", everything))
         for output in _objects(document, "outputs")
     }
-    unknown = asked.keys() - {"label", "confidence", "scores", "deferred"}
+    unknown = asked.keys() - set(known)
     if unknown:
         raise _wrong(
             f"there is no output {min(unknown)[:100]!r}.",
-            "Ask for label, confidence, scores or deferred.",
+            f"Ask for {', '.join(known[:-1])} or {known[-1]}.",
         )
     return asked.get
 
@@ -227,25 +245,32 @@ def _objects(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
 def _tensors(answers: Sequence[Answer], facts: Facts) -> list[Tensor]:
     predictions = [answer.prediction for answer in answers]
     rows = len(predictions)
-    given = [prediction.answer for prediction in predictions]
-    return [
-        Tensor(
-            "label",
-            (rows,),
-            [orjson.dumps(a).decode() if isinstance(a, tuple) else a or "" for a in given],
-        ),
-        Tensor("confidence", (rows,), [prediction.confidence or 0.0 for prediction in predictions]),
-        Tensor(
+    first, *others = _outputs(facts)
+    scored = _scored(facts)
+    found = {
+        "confidence": Tensor("confidence", (rows,), [one.confidence or 0.0 for one in predictions]),
+        "scores": Tensor(
             "scores",
-            (rows, len(facts.labels)),
-            [
-                (prediction.scores or {}).get(label, 0.0)
-                for prediction in predictions
-                for label in facts.labels
-            ],
+            (rows, len(scored)),
+            [(one.scores or {}).get(name, 0.0) for one in predictions for name in scored],
         ),
-        Tensor("deferred", (rows,), [prediction.deferred or "" for prediction in predictions]),
-    ]
+        "deferred": Tensor("deferred", (rows,), [one.deferred or "" for one in predictions]),
+    }
+    said = Tensor(first, (rows,), [_said(one, first) for one in predictions])
+    return [said, *(found[name] for name in others)]
+
+
+def _said(prediction: Prediction, output: str) -> str:
+    """An answer in one text; the empty one where there is none."""
+    if output in ("fields", "parts"):
+        return orjson.dumps(prediction.to_json()[output]).decode()
+    match prediction.answer:
+        case Text(text) | str(text):
+            return text
+        case tuple(labels):
+            return orjson.dumps(labels).decode()
+        case _:
+            return ""
 
 
 def _wrong(message: str, hint: str) -> Refusal:

@@ -1,0 +1,1 @@
+"""Extraction at run time: windows over a document, mentions in them, values of fields."""

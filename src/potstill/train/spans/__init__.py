@@ -1,0 +1,1 @@
+"""Extraction: every run of tokens scored for every field."""

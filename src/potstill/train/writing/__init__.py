@@ -1,0 +1,1 @@
+"""Learning to write: a small causal language model follows the texts of a teacher."""

@@ -1,0 +1,84 @@
+"""Average precision against scikit-learn, and what an evaluation says of a flag."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from potstill.data import Example, Prediction
+from potstill.evaluate import Evaluation, evaluate
+
+LABELS = ("other", "fraud")
+
+
+def _rows(wanted: np.ndarray) -> list[Example]:
+    return [
+        Example(id=str(at), input="x", target=LABELS[int(one)]) for at, one in enumerate(wanted)
+    ]
+
+
+def _answers(scores: np.ndarray, threshold: float) -> list[Prediction]:
+    return [
+        Prediction(LABELS[int(p >= threshold)], float(p), {"other": 1.0 - p, "fraud": float(p)})
+        for p in scores
+    ]
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_average_precision_is_that_of_scikit_learn(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    wanted = rng.random(500) < 0.06
+    scores = np.round(np.clip(rng.normal(0.3, 0.15, 500) + 0.2 * wanted, 0.0, 1.0), decimals)
+    found = evaluate(_answers(scores, 0.5), _rows(wanted), labels=LABELS, flag="fraud")
+    figure = found.metrics["average_precision"]
+    assert figure.value == pytest.approx(average_precision_score(wanted, scores))
+    assert figure.low < figure.value < figure.high
+    assert found.primary == "average_precision" and found.score == figure
+
+
+def test_its_interval_is_that_of_resampled_rows() -> None:
+    rng = np.random.default_rng(5)
+    wanted = rng.random(300) < 0.15
+    scores = np.clip(rng.normal(0.3, 0.2, 300) + 0.2 * wanted, 0.0, 1.0)
+    found = evaluate(_answers(scores, 0.5), _rows(wanted), labels=LABELS, flag="fraud")
+    figure = found.metrics["average_precision"]
+    by_hand = [
+        average_precision_score(wanted[rows], scores[rows])
+        for rows in rng.integers(0, 300, size=(1000, 300))
+    ]
+    low, high = np.quantile(by_hand, (0.025, 0.975))
+    assert figure.low == pytest.approx(low, abs=0.03)
+    assert figure.high == pytest.approx(high, abs=0.03)
+
+
+def test_hard_answers_rank_what_they_flag_first() -> None:
+    wanted = np.array([1, 1, 0, 0, 0, 0, 0, 0], dtype=bool)
+    flagged = np.array([1, 0, 1, 0, 0, 0, 0, 0], dtype=bool)
+    answers = [Prediction(LABELS[int(one)]) for one in flagged]
+    found = evaluate(answers, _rows(wanted), labels=LABELS, flag="fraud")
+    by_hand = 0.5 * (1 / 2) + 0.5 * (2 / 8)
+    assert found.metrics["average_precision"].value == pytest.approx(by_hand)
+
+
+def test_without_a_row_of_the_label_nothing_is_known() -> None:
+    found = evaluate(
+        _answers(np.array([0.2, 0.9]), 0.5), _rows(np.zeros(2, bool)), labels=LABELS, flag="fraud"
+    )
+    figure = found.metrics["average_precision"]
+    assert (figure.value, figure.low, figure.high) == (0.0, 0.0, 1.0)
+
+
+def test_thresholds_stand_beside_the_labels_and_survive_json() -> None:
+    wanted = np.array([1, 0, 0, 1], dtype=bool)
+    found = evaluate(
+        _answers(np.array([0.9, 0.1, 0.3, 0.2]), 0.15),
+        _rows(wanted),
+        labels=LABELS,
+        flag="fraud",
+        thresholds={"fraud": 0.15},
+    )
+    other, fraud = found.per_label
+    assert other.threshold is None and fraud.threshold == 0.15
+    assert (fraud.precision.value, fraud.recall.value) == (pytest.approx(2 / 3), 1.0)
+    assert Evaluation.from_json(found.to_json()) == found
