@@ -50,7 +50,7 @@ def train(tiny_base: Path, tmp_path: Path) -> TrainIt:
         **others: Any,
     ) -> Trained:
         given: dict[str, Any] = {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3}
-        settings = {
+        settings: dict[str, Any] = {
             "dev": [document(number) for number in range(1000, 1020)],
             "fields": FIELDS,
             "windows": WINDOWS,
@@ -127,13 +127,15 @@ def test_an_interrupted_training_goes_on_exactly(train: TrainIt, tmp_path: Path)
             raise Killed
 
     seen: list[int] = []
+
+    def watch(phase: str, done: int, _: int) -> None:
+        if phase == "tuned":
+            seen.append(done)
+
     whole = train({"mode": "tuned"}, folder=tmp_path / "whole")
     with pytest.raises(Killed):
         train({"mode": "tuned"}, progress=kill)
-    resumed = train(
-        {"mode": "tuned"},
-        progress=lambda phase, done, _: seen.append(done) if phase == "tuned" else None,
-    )
+    resumed = train({"mode": "tuned"}, progress=watch)
     assert seen[0] > 80
     expected = load_file(whole.folder / "student.safetensors")
     for name, weights in load_file(resumed.folder / "student.safetensors").items():
