@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from potstill.data.example import Input, Prediction
 from potstill.errors import ModelError
+from potstill.runtime.answering import Answering
 from potstill.runtime.cores import cores
 from potstill.runtime.folder import CARD_FILE, GRAPH_FILE, TOKENIZER_FILE, LabelCard, read_folder
 from potstill.runtime.reading import Reader
 from potstill.runtime.session import open_session, run_one
-from potstill.runtime.stream import CHUNK, map_in_order
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -40,7 +38,7 @@ class SelfCheck:
     label_flips: int
 
 
-class Model:
+class Model(Answering):
     """A student that ships, loaded from its folder: a `Predictor`.
 
     The same input gets the same answer, bit for bit, alone or among others, in any order and
@@ -111,39 +109,6 @@ class Model:
         """Everything that ``model.json`` says."""
         return self._card.document
 
-    @overload
-    def predict(self, inputs: str | Mapping[str, str], /) -> Prediction: ...  # pyright: ignore[reportOverlappingOverload]
-
-    @overload
-    def predict(self, inputs: Sequence[Input], /) -> list[Prediction]: ...
-
-    def predict(self, inputs: Input | Sequence[Input], /) -> Prediction | list[Prediction]:
-        """Answer one input, or each input of a sequence in its order.
-
-        Args:
-            inputs: a text, named fields, or a sequence of them; an empty sequence gives an
-                empty list.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        if isinstance(inputs, str | Mapping):
-            return self._answer(inputs)
-        if len(inputs) < 2:
-            return [self._answer(value) for value in inputs]
-        # Two turns for each thread at least, or a short list would keep one thread busy.
-        return list(self._map(inputs, chunk=min(CHUNK, -(-len(inputs) // (2 * self.workers)))))
-
-    def stream(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
-        """Answer an iterable of any length, in order, on all workers and in bounded memory.
-
-        Some hundred inputs are read ahead of the answers.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        return self._map(inputs, chunk=CHUNK)
-
     def count_tokens(self, value: Input) -> int:
         """Tokens that the model reads of an input, at most `max_tokens`.
 
@@ -166,17 +131,6 @@ class Model:
     def _answer(self, value: Input) -> Prediction:
         ids, truncated = self._reader.read(value)
         return self._decision.answer(run_one(self._session, ids), truncated=truncated)
-
-    def _map(self, inputs: Iterable[Input], *, chunk: int) -> Iterator[Prediction]:
-        if self.workers == 1:
-            return map(self._answer, inputs)
-        return map_in_order(
-            self._answer, inputs, pool=self._pool, workers=self.workers, chunk=chunk
-        )
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.workers, thread_name_prefix="potstill")
 
 
 def load_reader(content: bytes, path: Path) -> Reader:

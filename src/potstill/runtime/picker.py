@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from potstill.data.example import Input, Prediction
 from potstill.errors import ModelError
+from potstill.runtime.answering import Answering
 from potstill.runtime.cores import cores
 from potstill.runtime.folder import (
     CARD_FILE,
@@ -23,16 +23,16 @@ from potstill.runtime.model import SelfCheck
 from potstill.runtime.picking import PickDecision, Picks, pick_reader
 from potstill.runtime.reading import check_input
 from potstill.runtime.session import open_session, run_one
-from potstill.runtime.stream import CHUNK, map_in_order
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class Picker:
+class Picker(Answering):
     """A student that ships and picks sentences, loaded from its folder: a `Predictor`.
 
-    It invents nothing: what it answers stands in the document. A document is read in windows,
+    It invents nothing: what it answers stands in the document, and a document without a sentence
+    gets an empty text, which is deferred. A document is read in windows,
     whole, whatever its length, each window by itself; the same document gets the same answer
     alone or among others, in any order and from any thread. Safe to share between threads.
 
@@ -98,38 +98,6 @@ class Picker:
         """Everything that ``model.json`` says."""
         return self._card.document
 
-    @overload
-    def predict(self, inputs: str | Mapping[str, str], /) -> Prediction: ...  # pyright: ignore[reportOverlappingOverload]
-
-    @overload
-    def predict(self, inputs: Sequence[Input], /) -> list[Prediction]: ...
-
-    def predict(self, inputs: Input | Sequence[Input], /) -> Prediction | list[Prediction]:
-        """Answer one document, or each document of a sequence in its order.
-
-        A document without a sentence gets an empty text, which is deferred.
-
-        Args:
-            inputs: a text, named fields of which the first is the document, or a sequence of
-                them; an empty sequence gives an empty list.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        if isinstance(inputs, str | Mapping):
-            return self._answer(inputs)
-        if len(inputs) < 2:
-            return [self._answer(value) for value in inputs]
-        return list(self._map(inputs, chunk=min(CHUNK, -(-len(inputs) // (2 * self.workers)))))
-
-    def stream(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
-        """Answer an iterable of any length, in order, on all workers and in bounded memory.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        return self._map(inputs, chunk=CHUNK)
-
     def count_tokens(self, value: Input) -> int:
         """Tokens that the model reads of an input, those of an overlap each time.
 
@@ -149,17 +117,6 @@ class Picker:
         check_input(value)
         text = self._picks.pick(value)
         return Prediction(text, deferred=None if text.text else "unsure")
-
-    def _map(self, inputs: Iterable[Input], *, chunk: int) -> Iterator[Prediction]:
-        if self.workers == 1:
-            return map(self._answer, inputs)
-        return map_in_order(
-            self._answer, inputs, pool=self._pool, workers=self.workers, chunk=chunk
-        )
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.workers, thread_name_prefix="potstill")
 
 
 def open_picks(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from potstill.data.example import Input, Prediction, Text, document_of, text_of
 from potstill.errors import ModelError
+from potstill.runtime.answering import Answering
 from potstill.runtime.cores import cores
 from potstill.runtime.decoding import Decoder, Draft
 from potstill.runtime.folder import CARD_FILE, Card, read_folder, reading_card
@@ -20,7 +19,6 @@ from potstill.runtime.picking import Picks
 from potstill.runtime.prompt import Prompt, PromptReader
 from potstill.runtime.reading import check_input
 from potstill.runtime.session import open_session
-from potstill.runtime.stream import map_in_order
 from potstill.spec.generation import TextSpec
 
 WRITER_GRAPH = "writer.onnx"
@@ -33,7 +31,7 @@ _TOKENS_PER_WORD = 2
 _ENDING_TOKENS = 8
 
 
-class Writer:
+class Writer(Answering):
     """A student that writes, loaded from its folder: a `Predictor`.
 
     The same input gets the same text, alone or among others, in any order and from any thread.
@@ -50,6 +48,7 @@ class Writer:
 
     labels: tuple[str, ...] = ()
     multilabel = False
+    turn = 1  # a text takes many times longer than its hand-over to a thread
 
     def __init__(
         self,
@@ -99,37 +98,6 @@ class Writer:
         decoder = Decoder(open_session(graph, where=str(graph)))
         return cls(contents.card, reader, decoder, picks, workers=workers or cores())
 
-    @overload
-    def predict(self, inputs: str | Mapping[str, str], /) -> Prediction: ...  # pyright: ignore[reportOverlappingOverload]
-
-    @overload
-    def predict(self, inputs: Sequence[Input], /) -> list[Prediction]: ...
-
-    def predict(self, inputs: Input | Sequence[Input], /) -> Prediction | list[Prediction]:
-        """Write about one input, or each input of a sequence in its order.
-
-        Args:
-            inputs: a text, named fields, or a sequence of them; an empty sequence gives an
-                empty list.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        if isinstance(inputs, str | Mapping):
-            return self._answer(inputs)
-        return list(self.stream(inputs))
-
-    def stream(self, inputs: Iterable[Input]) -> Iterator[Prediction]:
-        """Write about an iterable of any length, in order, on all workers and in bounded memory.
-
-        Raises:
-            DataError: an input that is neither text nor named fields.
-        """
-        if self.workers == 1:
-            return map(self._answer, inputs)
-        # A text takes many times longer than its hand-over to a thread.
-        return map_in_order(self._answer, inputs, pool=self._pool, workers=self.workers, chunk=1)
-
     def count_tokens(self, value: Input) -> int:
         """Tokens that the model reads of an input, its instruction included.
 
@@ -168,10 +136,6 @@ class Writer:
     def _draft(self, value: Input) -> tuple[Draft, bool]:
         ids, cut = self._reader.read(value)
         return write(self._decoder, ids, self._reader.prompt, self._spec), cut
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.workers, thread_name_prefix="potstill")
 
 
 def write(decoder: Decoder, ids: list[int], prompt: Prompt, spec: TextSpec) -> Draft:

@@ -49,12 +49,6 @@ def find_dates(text: str, *, day_first: bool | None = None) -> list[Found]:
     return _apart(found)
 
 
-def day_order(text: str) -> bool | None:
-    """Whether a numeric date has its day first; None where it could be either, or is none."""
-    match = _NUMERIC.search(text)
-    return None if match is None else _order(match)
-
-
 def _majority(numeric: list[re.Match[str]]) -> bool:
     orders = [order for match in numeric if (order := _order(match)) is not None]
     return sum(orders) * 2 > len(orders)
