@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from potstill.data import Example, Prediction
-from potstill.evaluate import Evaluation, evaluate
+from potstill.evaluate import Comparison, Evaluation, compare, evaluate
 
 LABELS = ("other", "fraud")
 
@@ -82,3 +82,22 @@ def test_thresholds_stand_beside_the_labels_and_survive_json() -> None:
     assert other.threshold is None and fraud.threshold == 0.15
     assert (fraud.precision.value, fraud.recall.value) == (pytest.approx(2 / 3), 1.0)
     assert Evaluation.from_json(found.to_json()) == found
+
+
+def test_two_rankings_are_compared_by_average_precision_on_the_same_rows() -> None:
+    rng = np.random.default_rng(1)
+    wanted = rng.random(600) < 0.08
+    noise = rng.normal(0.3, 0.1, 600)
+    good, bad = (np.clip(noise + gain * wanted, 0.0, 1.0) for gain in (0.3, 0.1))
+    gold = _rows(wanted)
+    found = compare(_answers(good, 0.9), _answers(bad, 0.9), gold, labels=LABELS, flag="fraud")
+    apart = average_precision_score(wanted, good) - average_precision_score(wanted, bad)
+    assert found.primary == "average_precision"
+    assert found.difference.value == pytest.approx(apart)
+    assert found.difference.low < apart < found.difference.high
+    # Both flag nothing at this threshold, so McNemar has nothing to test; the ranking differs.
+    assert found.p_value == 1.0 and found.outcome == "better"
+    same = compare(_answers(good, 0.5), _answers(good, 0.5), gold, labels=LABELS, flag="fraud")
+    assert same.difference.low == same.difference.high == 0.0
+    assert same.outcome == "within noise"
+    assert Comparison.from_json(found.to_json()) == found

@@ -104,6 +104,21 @@ def test_greedy_decoding_is_that_of_transformers(made: Made, tmp_path: Path) -> 
         assert draft.probability == pytest.approx(float(chosen.mean().exp()), rel=1e-3)
 
 
+def test_beams_are_those_of_transformers(made: Made, tmp_path: Path) -> None:
+    graph = build_decoder(made.student.network, tmp_path, precision="fp32")
+    decoder = Decoder(open_session(graph, where=str(graph)))
+    model = cast("Any", made.student.module)
+    settings = {"num_beams": 4, "do_sample": False, "length_penalty": 1.0}
+    for row in DEV[:6]:
+        ids, _ = made.student.reader.read(row.input)
+        with torch.inference_mode():
+            expected = model.generate(torch.tensor([ids]), max_new_tokens=12, **settings)
+        draft = decoder.write(ids, ends=(2,), most_tokens=12, beams=4)
+        assert [*draft.ids, *[2] * draft.ended] == expected[0, len(ids) :].tolist()
+        greedy = decoder.write(ids, ends=(2,), most_tokens=12)
+        assert draft.probability >= greedy.probability - 1e-6 or not greedy.ended
+
+
 def test_following_a_text_tells_the_choice_at_each_place(made: Made, tmp_path: Path) -> None:
     graph = build_decoder(made.student.network, tmp_path, precision="fp32")
     decoder = Decoder(open_session(graph, where=str(graph)))

@@ -19,7 +19,6 @@ from potstill.train import Student, Trained, load_student, train_student
 from potstill.train.auto.arms import Arm
 from potstill.train.auto.choice import Contender, choose
 from potstill.train.auto.halving import Budget, halve, rungs
-from potstill.train.candidates import Candidate
 from potstill.train.encoder import run_over
 from potstill.train.targets import row_scores
 from potstill.train.tokens import load_tokenizer, read_texts
@@ -94,7 +93,7 @@ def test_token_vectors_win_where_words_are_new(
 def test_survivors_are_tuned_where_there_is_something_to_gain(
     auto: Callable[..., Trained], make_rows: RowMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("potstill.train.auto.compare._FEWEST_DEV_ROWS", 24)
+    monkeypatch.setattr("potstill.train.arm.LabelArm.fewest_dev_rows", 24)
     monkeypatch.setattr("potstill.train.auto.halving.NOTHING_TO_GAIN", -1.0)
     monkeypatch.setattr("potstill.train.auto.choice.NOTHING_TO_GAIN", -1.0)
     trained = auto(options={"epochs": 3})
@@ -171,22 +170,20 @@ class _Arm:
 
     def __init__(self, name: str, right: float, cost: float) -> None:
         self.name, self.right, self.price = name, right, cost
-        self.course = SimpleNamespace(base=SimpleNamespace(kind="transformer"))
         self.tried: list[int] = []
 
     def cost(self, rows: np.ndarray) -> float:
         return self.price * len(rows)
 
-    def trial(self, rows: np.ndarray) -> Any:
+    def trial(self, rows: np.ndarray) -> float:
         self.tried.append(len(rows))
-        scores = (np.arange(len(rows)) < self.right * len(rows)).astype(np.float32)
-        return SimpleNamespace(arm=self, rows=len(rows), scores=scores, score=self.right)
+        return self.right
 
 
 def _halve(arms: list[_Arm], sizes: list[int], budget: float = 1e9) -> tuple[list[str], list[str]]:
     order = np.random.default_rng(0).permutation(sizes[-1])
-    trials, dropped = halve(cast("list[Arm]", arms), order, sizes, Budget(budget, 1e6))
-    return [t.arm.name for t in trials], [f"{d.arm.name} {d.why}" for d in dropped]
+    kept, dropped = halve(cast("list[Arm[Any]]", arms), order, sizes, Budget(budget, 1e6))
+    return [arm.name for arm in kept], [f"{d.arm.name} {d.why}" for d in dropped]
 
 
 def test_rows_grow_fourfold_to_all_of_them() -> None:
@@ -237,17 +234,15 @@ def _contender(
     mode: str = "frozen",
     figures: Mapping[str, float] | None = None,
     held_out: list[int] | None = None,
-) -> Contender:
+) -> Contender[Any]:
     """A contender that was right (1) or wrong (0) on each development row."""
-    course = SimpleNamespace(base=SimpleNamespace(kind="transformer", name=name))
     candidate = SimpleNamespace(
-        course=course,
         mode=mode,
         dev_scores=np.array(right, dtype=np.float32),
         held_out_scores=np.array(held_out or [], dtype=np.float32),
     )
-    arm = SimpleNamespace(name=name, size=(2, float(size)))
-    return Contender(cast("Arm", arm), cast("Candidate", candidate), figures or {})
+    arm = SimpleNamespace(name=name, size=(2, float(size)), named=lambda mode: f"{name} {mode}")
+    return Contender(cast("Arm[Any]", arm), candidate, figures or {})
 
 
 def _rows(right: int, of: int) -> list[int]:

@@ -102,11 +102,13 @@ def print_comparison(result: Comparison, examples: int) -> None:
             for name, d in result.differences.items()
         ],
     )
+    from potstill.evaluate.wording import PAIRED_TESTS, target_text
+
+    test = PAIRED_TESTS.get(result.kind, "McNemar")
     print(
-        f"only the first is right: {result.wins}; only the second: {result.losses}; "
-        f"McNemar p = {result.p_value:.3g}: the first is {result.outcome}"
+        f"better in {result.wins} rows, worse in {result.losses}; {test} p = "
+        f"{result.p_value:.3g}; by {result.primary} the first is {result.outcome}"
     )
-    from potstill.evaluate.wording import target_text
 
     differing = [row for row in result.rows if row.outcome != "tie"][:examples]
     if differing:

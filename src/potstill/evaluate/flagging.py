@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from potstill.data import Prediction
 from potstill.evaluate.coding import BoolArray, Coded
-from potstill.evaluate.intervals import FloatArray, Interval, percentile_intervals
+from potstill.evaluate.intervals import (
+    FloatArray,
+    Interval,
+    difference_interval,
+    percentile_intervals,
+)
 
 _DRAWS_AT_A_TIME = 4_000_000
 """Entries of the (resample, row) matrix that are held at a time."""
@@ -34,20 +40,81 @@ def average_precision(
     Returns:
         0 within [0, 1] where no row has the label: nothing is known.
     """
-    wanted = coded.gold[:, coded.labels.index(label)]
-    scores = np.array([_score(given, label) for given in predictions])
-    order = np.argsort(-scores, kind="stable")
-    wanted, scores = wanted[order], scores[order]
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    value = _of(np.ones((1, len(wanted))), wanted, ends)[0]
+    ranking = _Ranking.of(predictions, coded, label)
+    value = ranking.precision(np.ones((1, coded.n)))
+    resampled = _resampled([ranking], coded.n, resamples, seed)
+    return percentile_intervals(value, resampled, int(ranking.wanted.sum()))[0]
+
+
+def average_precision_difference(
+    predictions: tuple[Sequence[Prediction], Sequence[Prediction]],
+    coded: Coded,
+    label: str,
+    *,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """Difference of two average precisions, first minus second, both resampled with the same rows.
+
+    Args:
+        predictions: of the first and the second predictor, one a row.
+        coded: the same rows, as matrices.
+        label: the label that is looked for.
+        resamples: number of bootstrap resamples.
+        seed: of the bootstrap.
+    """
+    rankings = [_Ranking.of(given, coded, label) for given in predictions]
+    first, second = (ranking.precision(np.ones((1, coded.n)))[0] for ranking in rankings)
+    resampled = _resampled(rankings, coded.n, resamples, seed)
+    return difference_interval(float(first - second), resampled[:, 0] - resampled[:, 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranking:
+    """Rows by falling score.
+
+    Attributes:
+        order: their numbers (row,).
+        wanted: whether they have the label, in that order (row,).
+        ends: the last row of each group of equal scores, in that order (group,).
+    """
+
+    order: NDArray[np.intp]
+    wanted: BoolArray
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, predictions: Sequence[Prediction], coded: Coded, label: str) -> _Ranking:
+        scores = np.array([_score(given, label) for given in predictions])
+        order = np.argsort(-scores, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+        return cls(order, coded.gold[order, coded.labels.index(label)], ends)
+
+    def precision(self, times: FloatArray) -> FloatArray:
+        """Average precision of resamples (resample,); NaN where none of their rows is wanted.
+
+        Args:
+            times: how often each row counts (resample, row).
+        """
+        times = times[:, self.order]
+        reached = np.cumsum(times, axis=1)[:, self.ends]
+        hits = np.cumsum(times * self.wanted, axis=1)[:, self.ends]
+        precision = np.divide(hits, reached, out=np.zeros_like(hits), where=reached > 0)
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        total = hits[:, -1]
+        unknown = np.full_like(total, np.nan)
+        return np.divide((precision * gained).sum(axis=1), total, out=unknown, where=total > 0)
+
+
+def _resampled(rankings: Sequence[_Ranking], rows: int, resamples: int, seed: int) -> FloatArray:
+    """Average precision of each ranking in the same resamples (resample, ranking)."""
     generator = np.random.default_rng(seed)
-    step = max(1, _DRAWS_AT_A_TIME // len(wanted))
-    parts = [
-        _of(_draw(generator, min(step, resamples - start), len(wanted)), wanted, ends)
-        for start in range(0, resamples, step)
-    ]
-    resampled = np.concatenate(parts)[:, None]
-    return percentile_intervals(np.array([value]), resampled, int(wanted.sum()))[0]
+    step = max(1, _DRAWS_AT_A_TIME // rows)
+    parts: list[FloatArray] = []
+    for start in range(0, resamples, step):
+        times = _draw(generator, min(step, resamples - start), rows)
+        parts.append(np.stack([ranking.precision(times) for ranking in rankings], axis=1))
+    return np.concatenate(parts)
 
 
 def _score(given: Prediction, label: str) -> float:
@@ -60,21 +127,3 @@ def _draw(generator: np.random.Generator, resamples: int, rows: int) -> FloatArr
     """How often each resample drew each row (resample, row)."""
     share = np.full(rows, 1.0 / rows)
     return generator.multinomial(rows, share, size=resamples).astype(np.float64)
-
-
-def _of(times: FloatArray, wanted: BoolArray, ends: NDArray[np.intp]) -> FloatArray:
-    """Average precision of resamples (resample,); NaN where none of their rows is wanted.
-
-    Args:
-        times: how often each row counts (resample, row), by falling score.
-        wanted: (row,).
-        ends: the last row of each group of equal scores (group,).
-    """
-    reached = np.cumsum(times, axis=1)[:, ends]
-    hits = np.cumsum(times * wanted, axis=1)[:, ends]
-    precision = np.divide(hits, reached, out=np.zeros_like(hits), where=reached > 0)
-    gained = np.diff(hits, axis=1, prepend=0.0)
-    total = hits[:, -1]
-    return np.divide(
-        (precision * gained).sum(axis=1), total, out=np.full_like(total, np.nan), where=total > 0
-    )

@@ -131,7 +131,14 @@ class LabelMeasure:
     ) -> Comparison:
         """See `potstill.evaluate.paired.compare`."""
         return compare(
-            a, b, gold, labels=self.labels, multilabel=self.multilabel, names=names, seed=seed
+            a,
+            b,
+            gold,
+            labels=self.labels,
+            multilabel=self.multilabel,
+            names=names,
+            flag=None if self.flag is None else self.flag.label,
+            seed=seed,
         )
 
     def fidelity(

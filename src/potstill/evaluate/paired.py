@@ -10,6 +10,7 @@ import numpy as np
 
 from potstill.data import Example, Prediction, Target
 from potstill.evaluate.coding import code
+from potstill.evaluate.flagging import average_precision_difference
 from potstill.evaluate.intervals import (
     FloatArray,
     Interval,
@@ -66,6 +67,7 @@ class Comparison(Record):
         ties: rows that both have right, or both wrong, or that are equally good.
         p_value: of the exact McNemar test on whole rows, of texts the sign test.
         rows: every row; empty in a report, where the counts suffice.
+        flag: the rare label that is looked for, where there is one.
     """
 
     names: tuple[str, str]
@@ -77,11 +79,12 @@ class Comparison(Record):
     ties: int
     p_value: float
     rows: tuple[ComparedRow, ...] = ()
+    flag: str | None = None
 
     @property
     def primary(self) -> str:
-        """The metric that decides, see `PRIMARY`."""
-        return PRIMARY[self.kind]
+        """The metric that decides, see `PRIMARY`; with a flag its average precision."""
+        return PRIMARY[self.kind] if self.flag is None else "average_precision"
 
     @property
     def difference(self) -> Interval:
@@ -93,11 +96,12 @@ class Comparison(Record):
         """Whether the first is better, worse, or not distinguishable on these rows.
 
         In classification McNemar's test and the bootstrap interval must agree that there is
-        a difference; in tasks of other types, where most rows are partly right, the interval of
-        the primary metric decides.
+        a difference; where rows are partly right, or ranked, the interval of the primary metric
+        decides.
         """
         apart = self.difference.low > 0 or self.difference.high < 0
-        if not apart or (self.kind == "classification" and self.p_value >= SIGNIFICANCE):
+        tested = self.primary == PRIMARY["classification"]
+        if not apart or (tested and self.p_value >= SIGNIFICANCE):
             return "within noise"
         return "better" if self.difference.value > 0 else "worse"
 
@@ -134,6 +138,7 @@ def compare(
     labels: Sequence[str],
     multilabel: bool = False,
     names: tuple[str, str] = ("a", "b"),
+    flag: str | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Comparison:
@@ -149,6 +154,7 @@ def compare(
         labels: the labels in their one fixed order.
         multilabel: whether a row may have several labels, or none.
         names: the two predictors, for tables.
+        flag: the rare label that is looked for; its ``average_precision`` decides.
         seed: of the bootstrap.
         resamples: number of bootstrap resamples.
 
@@ -169,11 +175,17 @@ def compare(
     sums = columns.sum(axis=0, dtype=float)
     here = _differences(sums[None], first.n)
     many = _differences(resampled_sums(columns, resamples=resamples, seed=seed), first.n)
+    differences = {name: difference_interval(float(here[name][0]), many[name]) for name in here}
+    if flag is not None:
+        differences["average_precision"] = average_precision_difference(
+            (a, b), first, flag, resamples=resamples, seed=seed
+        )
     return Comparison(
         names=names,
         kind="multilabel" if multilabel else "classification",
         n=first.n,
-        differences={name: difference_interval(float(here[name][0]), many[name]) for name in here},
+        flag=flag,
+        differences=differences,
         wins=int(won.sum()),
         losses=int(lost.sum()),
         ties=int(first.n - won.sum() - lost.sum()),

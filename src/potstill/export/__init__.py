@@ -2,7 +2,7 @@
 
 from potstill.export.deferral import certifying_rows
 from potstill.export.extraction import ExportableExtractor, export_extractor
-from potstill.export.footprint import footprint
+from potstill.export.footprint import footprint, footprint_of_windows
 from potstill.export.picker import ExportablePicker, export_picker
 from potstill.export.student import ExportableStudent, Exported, export_student
 from potstill.export.writer import ExportableWriter, export_writer
@@ -19,4 +19,5 @@ __all__ = [
     "export_student",
     "export_writer",
     "footprint",
+    "footprint_of_windows",
 ]

@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from potstill.data.example import Example
 from potstill.data.values import Convention
 from potstill.errors import ExportError
@@ -28,6 +26,7 @@ from potstill.export.extraction_reading import (
     read_documents,
     trained_score,
 )
+from potstill.export.inputs import shuffled, silent, whole_tokenizer
 from potstill.export.pack import write_folder
 from potstill.export.student import Exported
 from potstill.runtime.extraction.decision import ExtractionDecision
@@ -39,7 +38,6 @@ from potstill.spec.extraction import FieldSpec, WindowSpec
 from potstill.spec.task import StudentSpec, Task
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from torch import nn
 
 Progress = Callable[[str, int, int], None]
@@ -139,14 +137,14 @@ def export_extractor(
             "answers like the trained weights.",
             hint="Give it some rows: 'data.dev_fraction' sets them aside.",
         )
-    tick = progress or _silent
-    tokenizer = _tokenizer(student.tokenizer_file)
+    tick = progress or silent
+    tokenizer = whole_tokenizer(student.tokenizer_file)
     reader = window_reader(tokenizer, student.windows)
     values = ValueReader(student.fields, student.conventions)
     least = task.confidence.min_confidence if task is not None else 0.0
     fit = partial(fit_decision, fields=student.fields, min_confidence=least)
-    order = _shuffled(dev, seed)
-    texts = cut_documents([*order, *_shuffled(more, seed)], reader, most_windows=_MOST_WINDOWS)
+    order = shuffled(dev, seed)
+    texts = cut_documents([*order, *shuffled(more, seed)], reader, most_windows=_MOST_WINDOWS)
     judged = texts[: len(order)]
     chosen = _choose(student, texts, len(judged), values, fit, options, tick)
     rest = cut_documents(
@@ -280,27 +278,8 @@ class _Steps:
         self.tick(self.phase, self.done, self.total)
 
 
-def _silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
-def _shuffled(rows: Sequence[Example], seed: int) -> list[Example]:
-    order = np.random.default_rng(seed).permutation(len(rows))
-    return [rows[at] for at in order.tolist()]
-
-
 def _windows(documents: Sequence[Document]) -> int:
     return sum(len(document.windows) for document in documents)
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    """The base's tokenizer as it ships: a document is cut into windows, and never by it."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def _probes(extractor: Extractor) -> list[dict[str, Any]]:

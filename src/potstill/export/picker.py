@@ -17,6 +17,7 @@ from potstill.export.candidates import make_candidates
 from potstill.export.choose import Candidate, choose, time_all
 from potstill.export.describe import describe_task, versions
 from potstill.export.extraction_reading import trained_score
+from potstill.export.inputs import shuffled, silent, whole_tokenizer
 from potstill.export.pack import write_folder
 from potstill.export.student import Exported
 from potstill.runtime.extraction.windows import WindowReader
@@ -25,7 +26,6 @@ from potstill.runtime.session import run_one
 from potstill.spec.task import StudentSpec, Task
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from torch import nn
 
     from potstill.export.extraction_reading import Score
@@ -114,10 +114,10 @@ def export_picker(
             "answers like the trained weights.",
             hint="Give it some rows: 'data.dev_fraction' sets them aside.",
         )
-    tick = progress or _silent
-    tokenizer = _tokenizer(picker.tokenizer_file)
+    tick = progress or silent
+    tokenizer = whole_tokenizer(picker.tokenizer_file)
     reader = pick_reader(tokenizer, picker.max_tokens)
-    inputs = _some([*_shuffled(dev, seed), *_shuffled(more, seed)], reader)
+    inputs = _some([*shuffled(dev, seed), *shuffled(more, seed)], reader)
     chosen, parity, timings = _choose(picker, inputs, reader, options, tick)
     parity["development_rows"] = min(len(dev), len(inputs))
     engine = f"onnxruntime {version('onnxruntime')}, CPU"
@@ -201,22 +201,3 @@ def _some(rows: Sequence[Example], reader: WindowReader) -> list[Input]:
         taken.append(row.input)
         windows += sum(1 for _ in reader.read(row.input))
     return taken
-
-
-def _shuffled(rows: Sequence[Example], seed: int) -> list[Example]:
-    order = np.random.default_rng(seed).permutation(len(rows))
-    return [rows[at] for at in order.tolist()]
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    """The base's tokenizer as it ships: a document is cut into windows, and never by it."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +18,7 @@ from potstill.export.candidates import make_candidates
 from potstill.export.choose import Candidate, choose, disagreement, time_all
 from potstill.export.deferral import Answered, settle
 from potstill.export.describe import describe_task, make_probes, versions
+from potstill.export.inputs import silent
 from potstill.export.logits import graph_logits, trained_logits
 from potstill.export.pack import write_folder
 from potstill.runtime.decision import Decision
@@ -90,6 +91,8 @@ class Exported:
             certificate with its statement; None where it answers everything.
         timings: for each candidate, milliseconds a text on one thread: mean over development
             texts, and at 16, 64 and 256 tokens.
+        chosen: where several trained students were packed, ``base``, ``mode``, ``candidates`` and
+            ``reason`` of the one that ships, as a training tells them; empty otherwise.
     """
 
     folder: Path
@@ -100,6 +103,7 @@ class Exported:
     calibration: dict[str, Any]
     deferral: dict[str, Any] | None
     timings: dict[str, dict[str, float]]
+    chosen: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def export_student(
@@ -155,7 +159,7 @@ def export_student(
     import onnxruntime
 
     rows = _sample(dev, seed, _MOST_ROWS)
-    tick = progress or _silent
+    tick = progress or silent
     tokenizer = read_tokenizer(student)
     reader = Reader(tokenizer)
     texts = [*rows, *_sample(more, seed, _MOST_ROWS - len(rows))]
@@ -229,10 +233,6 @@ def export_student(
         settled.deferral,
         timings,
     )
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def _check_targets(dev: Sequence[Example], labels: tuple[str, ...]) -> None:

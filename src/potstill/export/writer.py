@@ -20,6 +20,7 @@ from potstill.data.example import Example, Text
 from potstill.errors import ExportError
 from potstill.export.decoder import Precision, build_decoder
 from potstill.export.describe import describe_task, versions
+from potstill.export.inputs import silent
 from potstill.export.pack import write_folder
 from potstill.export.student import Exported
 from potstill.runtime.decoding import Decoder
@@ -118,7 +119,7 @@ def export_writer(
         picker: the model folder of a picker for the same task. Its parts go into the writer's
             folder, for the texts that the guards stop.
         dev: development rows, at whose texts graph and weights are compared. Never test rows.
-        options: ``precision`` and ``max_disagreement`` are read.
+        options: ``precision``, ``max_disagreement`` and ``beams`` are read.
         folder: where the model goes; an older one there is replaced once the new is whole.
         task: its bound and its guards go with the model.
         lineage: the content of ``lineage.json``.
@@ -141,10 +142,10 @@ def export_writer(
     standing_in = read_folder(picker)
     passages = _passages(writer, dev, seed)
     with tempfile.TemporaryDirectory(prefix="potstill-") as work:
-        graph, parity = _choose(writer, passages, Path(work), options, progress or _silent)
+        graph, parity = _choose(writer, passages, Path(work), options, progress or silent)
         decoder = _open(graph)
-        timings = _time(decoder, writer, dev, task, parity["precision"])
-        document = _document(standing_in, name, task, writer)
+        timings = _time(decoder, writer, dev, task, options.beams, parity["precision"])
+        document = _document(standing_in, name, task, writer, options.beams)
         document["export"] = {
             "precision": parity["precision"],
             "graph": parity["precision"],
@@ -154,7 +155,7 @@ def export_writer(
             "versions": versions() | {"onnxruntime-genai": version("onnxruntime-genai")},
             "machine": platform.machine(),
         }
-        document["probes"] = _probes(decoder, writer, task)
+        document["probes"] = _probes(decoder, writer, task, options.beams)
         megabytes = write_folder(
             folder,
             document=document,
@@ -243,7 +244,7 @@ def _passages(writer: ExportableWriter, dev: Sequence[Example], seed: int) -> li
 
 
 def _document(
-    standing_in: Contents, name: str, task: Task, writer: ExportableWriter
+    standing_in: Contents, name: str, task: Task, writer: ExportableWriter, beams: int
 ) -> dict[str, Any]:
     """``model.json`` but for what is measured: the writer's own, and what its picker needs."""
     ours: dict[str, Any] = {
@@ -254,7 +255,11 @@ def _document(
         "text": task.text.model_dump(mode="json"),
         "task": describe_task(task),
         "base": dict(writer.base),
-        "writer": {"prompt": writer.prompt.to_json(), "max_tokens": writer.max_tokens},
+        "writer": {
+            "prompt": writer.prompt.to_json(),
+            "max_tokens": writer.max_tokens,
+            "beams": beams,
+        },
     }
     theirs = {"picks", "max_tokens"}
     said = standing_in.card.document
@@ -266,6 +271,7 @@ def _time(
     writer: ExportableWriter,
     dev: Sequence[Example],
     task: Task,
+    beams: int,
     precision: str,
 ) -> dict[str, dict[str, float]]:
     """Milliseconds a text, and tokens a second while it writes, on one thread."""
@@ -274,7 +280,7 @@ def _time(
     for example in dev[:: -(-len(dev) // _TIMED_TEXTS)]:
         ids, _ = writer.reader.read(example.input)
         started = time.perf_counter()
-        tokens += len(write(decoder, ids, writer.prompt, task.text).ids)
+        tokens += len(write(decoder, ids, writer.prompt, task.text, beams).ids)
         spent.append(time.perf_counter() - started)
     figures = {
         "dev_texts": round(1e3 * statistics.fmean(spent), 4),
@@ -283,13 +289,15 @@ def _time(
     return {precision: figures}
 
 
-def _probes(decoder: Decoder, writer: ExportableWriter, task: Task) -> list[dict[str, Any]]:
+def _probes(
+    decoder: Decoder, writer: ExportableWriter, task: Task, beams: int
+) -> list[dict[str, Any]]:
     """Sources made of the task's own words, never of data, and what the graph writes of them."""
     said = [task.description, *task.text.rubric, *task.rules]
     probes: list[dict[str, Any]] = []
     for text in [" ".join(filter(None, said)) or task.name.replace("-", " ")]:
         ids, _ = writer.reader.read(text)
-        draft = write(decoder, ids, writer.prompt, task.text)
+        draft = write(decoder, ids, writer.prompt, task.text, beams)
         wrote = writer.reader.text(draft.ids)
         probes.append({"text": text, "wrote": wrote, "probability": draft.probability})
     return probes
@@ -301,7 +309,3 @@ def _open(graph: Path) -> Decoder:
 
 def _engine() -> str:
     return f"onnxruntime {onnxruntime.__version__}, CPU"
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""

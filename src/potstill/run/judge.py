@@ -125,7 +125,8 @@ def report(work: Stages) -> dict[str, Any]:
     task, folder, model_folder = work.task, work.folder, work.model
     judged = Report.from_json(orjson.loads((folder.path / JUDGEMENT).read_bytes()))
     rows = {name: load_saved(work.taught(name)) for name in ("train", "dev", "test")}
-    trained, exported = folder.stages["train"]["facts"], folder.stages["export"]["facts"]
+    exported = folder.stages["export"]["facts"]
+    trained = folder.stages["train"]["facts"] | exported["chosen"]
     manifest = orjson.loads(folder.manifest_file.read_bytes())
     whole = replace(
         judged,

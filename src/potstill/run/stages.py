@@ -289,11 +289,20 @@ class Stages:
             reads={
                 **self.slice("student", "seed", "fields", "windows", "text", "flag"),
                 "base": self.kind.bases(self.task.student),
-                "gates": self.spec["accept"] if self.task.student.base == "auto" else None,
+                "gates": self._choosing_gates,
                 "certifies": self.task.defer is not None,
             },
             writes=[self.student / name for name in self.kind.trained_files(self.task)],
         )
+
+    @property
+    def _choosing_gates(self) -> Any:
+        """The gates where they have a say in what ships."""
+        student = self.task.student
+        chooses = student.base == "auto" or (
+            self.task.type == "generation" and student.mode == "auto"
+        )
+        return self.spec["accept"] if chooses else None
 
     def steering(self, dev: Sequence[Example]) -> list[Example]:
         """The development rows that a student may be chosen by: those that certify no deferral.
@@ -328,11 +337,12 @@ class Stages:
                 "parity": exported.parity,
                 "calibration": exported.calibration,
                 "timings": exported.timings,
+                "chosen": exported.chosen,
                 "summary": f"{exported.precision}, {exported.megabytes:.1f} MB",
             }
 
         files = ("model.json", "model.onnx", "tokenizer.json", "lineage.json")
-        reads = self.slice("defer", "confidence")
+        reads = {**self.slice("defer", "confidence"), "gates": self._choosing_gates}
         self.folder.stage("export", work, reads=reads, writes=[self.model / name for name in files])
 
     def evaluate(self) -> None:

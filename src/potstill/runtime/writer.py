@@ -43,6 +43,7 @@ class Writer(Answering):
         reader: makes prompts.
         decoder: writes.
         picks: stands in where no sentence of a text passes the guards.
+        beams: drafts that are written side by side, see `Decoder.write`.
         workers: texts written at the same time by `stream` and by `predict` on a sequence.
     """
 
@@ -57,6 +58,7 @@ class Writer(Answering):
         decoder: Decoder,
         picks: Picks,
         *,
+        beams: int,
         workers: int,
     ) -> None:
         self.name = card.name
@@ -67,6 +69,7 @@ class Writer(Answering):
         self._reader = reader
         self._decoder = decoder
         self._picks = picks
+        self._beams = beams
 
     @classmethod
     def load(cls, folder: str | Path, *, workers: int | None = None) -> Writer:
@@ -90,13 +93,13 @@ class Writer(Answering):
             said = document["writer"]
             prompt = Prompt.from_json(said["prompt"])
             graph, tokenizer = (contents.paths[key] for key in (WRITER_GRAPH, WRITER_TOKENIZER))
-            max_tokens = int(said["max_tokens"])
+            max_tokens, beams = int(said["max_tokens"]), int(said["beams"])
         picks = open_picks(
             document, graph=contents.graph, tokenizer=contents.tokenizer, folder=folder
         )
         reader = _reader(tokenizer, prompt, max_tokens)
         decoder = Decoder(open_session(graph, where=str(graph)))
-        return cls(contents.card, reader, decoder, picks, workers=workers or cores())
+        return cls(contents.card, reader, decoder, picks, beams=beams, workers=workers or cores())
 
     def count_tokens(self, value: Input) -> int:
         """Tokens that the model reads of an input, its instruction included.
@@ -135,10 +138,10 @@ class Writer(Answering):
 
     def _draft(self, value: Input) -> tuple[Draft, bool]:
         ids, cut = self._reader.read(value)
-        return write(self._decoder, ids, self._reader.prompt, self._spec), cut
+        return write(self._decoder, ids, self._reader.prompt, self._spec, self._beams), cut
 
 
-def write(decoder: Decoder, ids: list[int], prompt: Prompt, spec: TextSpec) -> Draft:
+def write(decoder: Decoder, ids: list[int], prompt: Prompt, spec: TextSpec, beams: int) -> Draft:
     """What a decoder writes after a prompt.
 
     Args:
@@ -146,8 +149,9 @@ def write(decoder: Decoder, ids: list[int], prompt: Prompt, spec: TextSpec) -> D
         ids: the whole prompt.
         prompt: names the tokens that end a text.
         spec: how many words are allowed.
+        beams: see `Decoder.write`.
     """
-    return decoder.write(ids, ends=prompt.ends, most_tokens=room_tokens(spec))
+    return decoder.write(ids, ends=prompt.ends, most_tokens=room_tokens(spec), beams=beams)
 
 
 def room_tokens(spec: TextSpec) -> int:

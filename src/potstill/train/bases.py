@@ -105,24 +105,35 @@ def resolve_base(name: str, *, lender: str = LENDER) -> Base:
     )
 
 
-def candidate_bases(options: StudentSpec) -> list[Base]:
+def candidate_bases(options: StudentSpec, *, labels: bool = True) -> list[Base]:
     """The bases that a training may start from: one, or with ``base: auto`` those it compares.
 
+    Args:
+        options: ``base`` and ``candidates`` are read.
+        labels: whether the student answers with labels; only then it may do without a transformer.
+
     Raises:
-        SpecError: there is no base of a name.
+        SpecError: there is no base of a name, or none that can do what is asked.
         MissingExtraError: the weights of a base that the task names are not installed, or those
             of no base at all.
     """
-    if options.base != AUTO:
-        return [resolve_base(options.base)]
-    usual = options.candidates == StudentSpec().candidates
-    lender = next((name for name in options.candidates if name not in LIGHT), LENDER)
+    comparing, usual = options.base == AUTO, options.candidates == StudentSpec().candidates
+    names = list(dict.fromkeys(options.candidates)) if comparing else [options.base]
+    light = [name for name in names if name in LIGHT]
+    if light and not labels:
+        if not (comparing and usual):
+            raise SpecError(
+                f"the base {light[0]!r} has no transformer, and can only answer with labels.",
+                hint="Name a pretrained encoder: minilm-l6, mpnet-base, a folder, or a hub id.",
+            )
+        names = [name for name in names if name not in LIGHT]
+    lender = next((name for name in names if name not in LIGHT), LENDER)
     found: list[Base] = []
-    for name in dict.fromkeys(options.candidates):
+    for name in names:
         try:
-            found.append(resolve_base(name, lender=lender))
+            found.append(resolve_base(name, lender=lender if comparing else LENDER))
         except MissingExtraError:
-            if not usual or name == lender:
+            if not (comparing and usual) or name == lender:
                 raise
     if not found:
         raise SpecError("'student.candidates' is empty.", hint="Name a base, or leave it out.")

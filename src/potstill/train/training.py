@@ -18,8 +18,9 @@ from accelerate import PartialState
 from potstill.data import Example
 from potstill.errors import SpecError, TrainingError
 from potstill.spec.task import Gate, StudentSpec
-from potstill.train.auto.arms import Arm, SharedWords
-from potstill.train.auto.compare import Ended, Measure, compare
+from potstill.train.arm import LabelArm, Measure, SharedWords
+from potstill.train.auto.arms import C
+from potstill.train.auto.compare import Ended, compare
 from potstill.train.bases import AUTO, Base, candidate_bases
 from potstill.train.candidates import Course, choose
 from potstill.train.checkpoint import Checkpoint, identity_of
@@ -61,6 +62,11 @@ class Trained:
     rows: int
     history: list[dict[str, Any]]
     reason: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything but the folder, for the student's card."""
+        return {name: value for name, value in vars(self).items() if name != "folder"}
 
 
 def train_student(
@@ -118,7 +124,7 @@ def train_student(
         multilabel=multilabel,
         options=options,
         seed=seed,
-        base_sha256=_start(bases, flag, gates),
+        base_sha256=repr([start_of(bases, gates), flag]),
     )
     done = finished(folder, identity)
     if done is not None:
@@ -140,10 +146,16 @@ def train_student(
     ]
     if options.base == AUTO:
         words, telling = SharedWords(), _telling(train, dev)
-        arms = [Arm(course, words, telling) for course in courses]
-        ended = compare(arms, labels=labels, accept=gates, measure=measure)
+        ended = compare(
+            [LabelArm(course, labels, words, telling, measure) for course in courses],
+            rows=len(train),
+            answers=len(labels),
+            accept=gates,
+            options=options,
+            seed=seed,
+        )
     else:
-        ended = _alone(courses[0], features, options.mode)
+        ended = alone(courses[0].train(features), options.mode)
     chosen = ended.candidate
     base = chosen.course.base
     trained = Trained(
@@ -157,7 +169,6 @@ def train_student(
         reason=ended.reason,
     )
     if PartialState().is_main_process:
-        facts = {name: value for name, value in vars(trained).items() if name != "folder"}
         save_student(
             folder,
             chosen.network,
@@ -166,7 +177,7 @@ def train_student(
             multilabel=multilabel,
             base=base_facts(base, chosen.network.encoder),
             max_tokens=chosen.course.max_tokens,
-            facts={"identity": identity, **facts},
+            facts={"identity": identity, **trained.facts},
         )
         for course in courses:
             course.checkpoint.clear()
@@ -176,29 +187,49 @@ def train_student(
 
 def _check_mode(options: StudentSpec, bases: Sequence[Base], dev: Sequence[Example]) -> None:
     """Refuse a mode that the base or the rows cannot serve."""
-    if options.mode != "tuned":
-        return
-    if options.base == AUTO:
-        raise SpecError(
-            "'student.base: auto' chooses the mode as well.",
-            hint="Leave out 'student.mode', or name the base that is to be tuned.",
-        )
-    if bases[0].kind != "transformer":
+    if options.mode == "tuned" and options.base != AUTO and bases[0].kind != "transformer":
         raise SpecError(
             f"the base {bases[0].name!r} has no encoder that could be tuned.",
             hint="Leave out 'student.mode', or name another base.",
         )
-    if not dev:
+    check_judged(options, dev, folds=True)
+
+
+def check_judged(options: StudentSpec, dev: Sequence[Example], *, folds: bool = False) -> None:
+    """Refuse a choice that no rows could judge.
+
+    Args:
+        options: base and mode.
+        dev: development rows.
+        folds: whether training rows, held out in folds, judge a frozen candidate as well.
+
+    Raises:
+        SpecError: a mode where the mode is part of the choice.
+        TrainingError: there are no development rows where some are needed.
+    """
+    if options.base == AUTO and options.mode == "tuned":
+        raise SpecError(
+            "'student.base: auto' chooses the mode as well.",
+            hint="Leave out 'student.mode', or name the base that is to be tuned.",
+        )
+    if dev:
+        return
+    if options.mode == "tuned":
         raise TrainingError(
             "fine-tuning needs development rows, which tell when to stop.",
             hint="Give the task more rows, or use 'student.mode: frozen'.",
         )
+    if options.base == AUTO and not folds:
+        raise TrainingError(
+            "'student.base: auto' needs development rows, which judge the candidates.",
+            hint="Give the task more rows, or name a base.",
+        )
 
 
-def _start(bases: Sequence[Base], flag: str | None, gates: Mapping[str, Gate]) -> str:
-    """What a training starts from, besides rows and options."""
+def start_of(bases: Sequence[Base], gates: Mapping[str, Gate]) -> str:
+    """What a training starts from, and which gates may choose between the bases."""
     known = [f"{base.name}:{base.sha256}" for base in bases]
-    return repr([known, flag, {name: gate.model_dump() for name, gate in gates.items()}])
+    return repr([known, {name: gate.model_dump() for name, gate in gates.items()}])
 
 
 def _lessons(
@@ -232,15 +263,13 @@ def _telling(train: Sequence[Example], dev: Sequence[Example]) -> NDArray[np.boo
     return np.ones(len(train), dtype=np.bool_)
 
 
-def _alone(course: Course, features: NDArray[np.float32] | None, mode: str) -> Ended:
+def alone(candidates: Sequence[C], mode: str) -> Ended[C]:
     """The candidates of one base, and the choice between them."""
-    candidates = course.train(features)
     chosen = choose(candidates, mode)
     return Ended(
         candidate=chosen,
         rows=[candidate.row(candidate is chosen) for candidate in candidates],
         history=[row for candidate in candidates for row in candidate.history],
-        reason="",
     )
 
 

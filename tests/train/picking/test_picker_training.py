@@ -17,10 +17,11 @@ from potstill.runtime.picking import FEATURES, PickDecision, features_of, pick_r
 from potstill.spec.generation import TextSpec
 from potstill.spec.task import StudentSpec
 from potstill.train import load_picker, train_picker
-from potstill.train.picking import training
+from potstill.train.picking import candidates
 from potstill.train.picking.frozen import _largest_within_noise, fit_picker
 from potstill.train.picking.lesson import States, judged, means_of, pick_rows
 from potstill.train.picking.network import PickNetwork, keep_lower_layers
+from potstill.train.picking.student import PickStudent
 from potstill.train.picking.work import PickWork
 from potstill.train.tokens import load_whole_tokenizer
 from potstill.train.training import Trained
@@ -86,12 +87,35 @@ def test_a_finished_training_is_not_done_again(
     train: TrainIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train()
-    monkeypatch.setattr(training, "load_encoder", None)
+    monkeypatch.setattr(candidates, "load_encoder", None)
 
     assert train() == first
     assert not (first.folder / "checkpoint.pt").exists()
     with pytest.raises(TypeError):  # another length is another training
         train(text=TextSpec(max_words=5))
+
+
+def test_auto_compares_bases_also_by_the_folds(train: TrainIt, tiny_base: Path) -> None:
+    def measure(student: PickStudent) -> dict[str, float]:
+        assert student.max_tokens == 64
+        return {"latency_p95_ms": 2.0}
+
+    options = StudentSpec(
+        base="auto",
+        candidates=[str(tiny_base)],
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-3,
+        max_tokens=64,
+    )
+    odd = Example(id="odd", input="please help. my card loan house.", target=Text("please help"))
+    dev = [document(number) for number in range(1000, 1004)]
+    trained = train(options=options, measure=measure, dev=[*dev, odd])
+    frozen, tuned = trained.candidates
+    assert frozen["rows"] == 40 and frozen["latency_p95_ms"] == 2.0
+    assert frozen["dev_accuracy"] < frozen["score"] < 1.0  # rows of the folds count as well
+    assert tuned["name"].endswith("tuned") and trained.reason
+    assert load_picker(trained.folder).base["name"] == str(tiny_base)
 
 
 def test_without_development_rows_the_frozen_one_is_taken(train: TrainIt) -> None:

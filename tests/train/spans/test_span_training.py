@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,9 +15,10 @@ from potstill.data.example import Example
 from potstill.data.extraction import Extraction, Value
 from potstill.errors import SpecError, TrainingError
 from potstill.spec.extraction import FieldSpec, WindowSpec
-from potstill.spec.task import StudentSpec
+from potstill.spec.task import Gate, StudentSpec
 from potstill.train import load_extractor, train_extractor
-from potstill.train.spans import training
+from potstill.train.spans import candidates
+from potstill.train.spans.student import SpanStudent
 from potstill.train.training import Trained
 
 FIELDS = {"product": FieldSpec(many=True), "never": FieldSpec(type="date")}
@@ -59,7 +62,7 @@ def train(tiny_base: Path, tmp_path: Path) -> TrainIt:
         }
         return train_extractor(
             [document(number) for number in range(80)] if rows is None else rows,
-            options=StudentSpec(base=str(tiny_base), **{**given, **(options or {})}),
+            options=StudentSpec(**{"base": str(tiny_base), **given, **(options or {})}),
             folder=folder or tmp_path / "student",
             **settings,
         )
@@ -113,8 +116,61 @@ def test_without_development_rows_the_frozen_candidate_is_trained(train: TrainIt
 
 def test_a_finished_training_is_recognised(train: TrainIt, monkeypatch: pytest.MonkeyPatch) -> None:
     first = train({"mode": "frozen"})
-    monkeypatch.setattr(training, "load_encoder", None)  # a second training would need it
+    monkeypatch.setattr(candidates, "load_encoder", None)  # a second training would need it
     assert train({"mode": "frozen"}) == first
+
+
+@pytest.fixture
+def bases(tiny_base: Path, tmp_path: Path) -> list[str]:
+    """The tiny base, and one of half its layers: smaller, and named first in no list."""
+    smaller = tmp_path / "smaller"
+    shutil.copytree(tiny_base, smaller)
+    config = orjson.loads((smaller / "config.json").read_bytes())
+    config["num_hidden_layers"] = 1
+    (smaller / "config.json").write_bytes(orjson.dumps(config))
+    return [str(tiny_base), str(smaller)]
+
+
+def test_auto_compares_bases_and_tells_why(train: TrainIt, bases: list[str]) -> None:
+    timed: list[str] = []
+
+    def measure(student: SpanStudent) -> dict[str, float]:
+        timed.append(student.base["name"])
+        assert student.fields == FIELDS and student.windows == WINDOWS
+        return {"latency_p95_ms": 1.0 + len(timed)}
+
+    trained = train({"base": "auto", "candidates": bases}, measure=measure)
+    names = [row["name"] for row in trained.candidates]
+    assert names == [f"{base} {mode}" for base in reversed(bases) for mode in ("frozen", "tuned")]
+    assert timed == bases[::-1]  # the smaller one first
+    assert all(row["score"] is not None or row["dropped"] for row in trained.candidates)
+    (chosen,) = (row for row in trained.candidates if row["chosen"])
+    assert trained.base == chosen["base"] and chosen["name"] in trained.reason
+    student = load_extractor(trained.folder)
+    assert student.base["name"] == trained.base
+    assert train({"base": "auto", "candidates": bases}, measure=measure) == trained
+    assert len(timed) == 2
+    assert not list(trained.folder.glob("*.pt"))
+
+
+def test_a_gate_on_latency_excludes_a_base(train: TrainIt, bases: list[str]) -> None:
+    slow = bases[1]
+
+    def measure(student: SpanStudent) -> dict[str, float]:
+        return {"latency_p95_ms": 9.0 if student.base["name"] == slow else 1.0}
+
+    options = {"base": "auto", "candidates": bases}
+    trained = train(options, measure=measure, accept={"latency_p95_ms": Gate(max=5.0)})
+    assert trained.base == bases[0]
+    assert "the gates leave out" in trained.reason
+
+
+def test_bases_without_a_transformer_cannot_extract(train: TrainIt) -> None:
+    for options in ({"base": "tfidf"}, {"base": "auto", "candidates": ["static"]}):
+        with pytest.raises(SpecError, match="can only answer with labels"):
+            train(options)
+    with pytest.raises(TrainingError, match="judge the candidates"):
+        train({"base": "auto"}, dev=[])
 
 
 class Killed(Exception):

@@ -88,6 +88,11 @@ class PackedStudent(Protocol):
         """Milliseconds, by graph that was tried and length."""
         ...
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """``base``, ``mode``, ``candidates`` and ``reason`` where it chose between students."""
+        ...
+
 
 class Kind(Protocol):
     """A type of task; the modules of this package are its implementations."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from potstill.data.example import Example
+from potstill.evaluate import usd_per_million
 from potstill.run.evidence import load_saved
 from potstill.spec.task import StudentSpec, Task
 
 if TYPE_CHECKING:
-    from potstill.export import Exported
+    from potstill.export import ExportableExtractor, Exported
     from potstill.run.stages import Stages
     from potstill.train import Trained
 
@@ -20,26 +23,46 @@ def trained_files(task: Task) -> Sequence[str]:
 
 
 def bases(options: StudentSpec) -> list[list[str]]:
-    """The base that the task names."""
-    from potstill.train import resolve_base
+    """The base that the task names, or those that `auto` compares."""
+    from potstill.train import candidate_bases
 
-    return [[options.base, resolve_base(options.base).sha256]]
+    return [[base.name, base.sha256] for base in candidate_bases(options, labels=False)]
 
 
 def train(work: Stages) -> Trained:
     """A head over spans on an encoder that reads documents in windows."""
     from potstill.train import train_extractor
 
+    rows = load_saved(work.file("train"))
     return train_extractor(
-        load_saved(work.file("train")),
+        rows,
         load_saved(work.file("dev")),
         fields=work.task.fields,
         windows=work.task.windows,
         options=work.task.student,
         seed=work.task.seed,
         folder=work.student,
+        accept=work.task.accept,
+        measure=partial(_cost, rows, work.task.student),
         progress=work.folder.progress("train"),
     )
+
+
+def _cost(
+    rows: Sequence[Example], options: StudentSpec, student: ExportableExtractor
+) -> dict[str, float]:
+    """What a candidate would cost to run on documents like these."""
+    from potstill.export import footprint_of_windows
+    from potstill.runtime.extraction.extractor import window_reader
+
+    found = footprint_of_windows(
+        student.module,
+        student.tokenizer_file,
+        partial(window_reader, windows=student.windows),
+        [row.input for row in rows],
+        precision=options.precision,
+    )
+    return found | {"usd_per_million": usd_per_million(found["latency_ms"])}
 
 
 def export(work: Stages, lineage: Mapping[str, Any]) -> Exported:

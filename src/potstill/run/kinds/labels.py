@@ -57,7 +57,7 @@ def _cost(
     from potstill.export import footprint
 
     found = footprint(student, [row.input for row in rows], precision=options.precision)
-    return {**found, "usd_per_million": usd_per_million(found["latency_ms"])}
+    return found | {"usd_per_million": usd_per_million(found["latency_ms"])}
 
 
 def export(work: Stages, lineage: Mapping[str, Any]) -> Exported:

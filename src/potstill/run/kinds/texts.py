@@ -10,14 +10,18 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.data.example import Example
+from potstill.evaluate import usd_per_million
 from potstill.run.evidence import load_saved
+from potstill.run.kinds.rivals import Rival, choose
 from potstill.spec.task import StudentSpec, Task
 
 if TYPE_CHECKING:
-    from potstill.export import Exported
+    from potstill.export import ExportablePicker, Exported
     from potstill.run.stages import Stages
     from potstill.train import Trained
 
@@ -32,10 +36,10 @@ def trained_files(task: Task) -> Sequence[str]:
 
 
 def bases(options: StudentSpec) -> list[list[str]]:
-    """The encoder that picks, and the language model that writes."""
-    from potstill.train import resolve_base, resolve_writer
+    """The encoder that picks, or those that `auto` compares, and the language model that writes."""
+    from potstill.train import candidate_bases, resolve_writer
 
-    found = [resolve_base(options.base)]
+    found = candidate_bases(options, labels=False)
     if options.mode != "extractive":
         found.append(resolve_writer(options.writer))
     return [[base.name, base.sha256] for base in found]
@@ -54,6 +58,8 @@ def train(work: Stages) -> Trained:
         options=task.student,
         seed=seed,
         folder=work.student / PICKER,
+        accept=task.accept,
+        measure=partial(_cost, rows, task.student),
         progress=work.folder.progress("train"),
     )
     if task.student.mode == "extractive":
@@ -72,6 +78,23 @@ def train(work: Stages) -> Trained:
         candidates=[*picker.candidates, *writer.candidates],
         seconds=round(picker.seconds + writer.seconds, 1),
     )
+
+
+def _cost(
+    rows: Sequence[Example], options: StudentSpec, student: ExportablePicker
+) -> dict[str, float]:
+    """What a picker would cost to run on documents like these."""
+    from potstill.export import footprint_of_windows
+    from potstill.runtime.picking import pick_reader
+
+    found = footprint_of_windows(
+        student.module,
+        student.tokenizer_file,
+        partial(pick_reader, tokens=student.max_tokens),
+        [row.input for row in rows],
+        precision=options.precision,
+    )
+    return found | {"usd_per_million": usd_per_million(found["latency_ms"])}
 
 
 def export(work: Stages, lineage: Mapping[str, Any]) -> Exported:
@@ -94,27 +117,25 @@ def export(work: Stages, lineage: Mapping[str, Any]) -> Exported:
         }
 
     mode = work.task.student.mode
+    picker = load_picker(work.student / PICKER)
     if mode == "extractive":
-        return export_picker(load_picker(work.student / PICKER), more=more, **facts(work.model))
+        return export_picker(picker, more=more, **facts(work.model))
     with tempfile.TemporaryDirectory(dir=work.folder.path, prefix=".pack.") as scratch:
         packed = Path(scratch) / PICKER
-        picked = export_picker(load_picker(work.student / PICKER), more=more, **facts(packed))
+        picked = export_picker(picker, more=more, **facts(packed))
         writer = load_writer(work.student / WRITER)
         written = export_writer(writer, picker=packed, **facts(work.model))
-        if mode == "abstractive" or _writes_better(work, packed):
+        if mode == "abstractive":
             return written
+        ships = choose(
+            Rival.of("picks", picker, packed, picked.megabytes, dev),
+            Rival.of("writes", writer, work.model, written.megabytes, dev),
+            dev,
+            accept=work.task.accept,
+            seed=work.task.seed,
+        )
+        if ships["mode"] == "abstractive":
+            return replace(written, chosen=ships)
         shutil.rmtree(work.model)
         packed.rename(work.model)
-        return replace(picked, folder=work.model)
-
-
-def _writes_better(work: Stages, picker: Path) -> bool:
-    """Whether the student that writes beats the one that picks by more than noise, on dev rows."""
-    from potstill.evaluate import compare_texts
-    from potstill.runtime import load_model
-
-    dev = load_saved(work.file("dev"))
-    inputs = [row.input for row in dev]
-    written, picked = (load_model(path, workers=1).predict(inputs) for path in (work.model, picker))
-    found = compare_texts(written, picked, dev, names=(WRITER, PICKER), seed=work.task.seed)
-    return found.outcome == "better"
+        return replace(picked, folder=work.model, chosen=ships)

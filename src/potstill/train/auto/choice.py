@@ -10,22 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
 from potstill.spec.task import Gate
-from potstill.train.auto.arms import Arm
+from potstill.train.auto.arms import Arm, C, Figures
 from potstill.train.auto.halving import NOTHING_TO_GAIN, Dropped
-from potstill.train.candidates import Candidate
-
-Figures = Mapping[str, float]
-"""What a candidate costs to run: ``latency_p95_ms``, ``usd_per_million``, ``megabytes`` and others;
-those named like a gate are held against it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Contender:
+class Contender(Generic[C]):
     """A candidate, and what it costs to run.
 
     Attributes:
@@ -34,15 +29,14 @@ class Contender:
         figures: empty where nothing was measured.
     """
 
-    arm: Arm
-    candidate: Candidate
+    arm: Arm[C]
+    candidate: C
     figures: Figures
 
     @property
     def name(self) -> str:
-        """Of the base; with the mode where the base has two."""
-        light = self.candidate.course.base.kind != "transformer"
-        return self.arm.name if light else f"{self.arm.name} {self.candidate.mode}"
+        """Of base and mode."""
+        return self.arm.named(self.candidate.mode)
 
     @property
     def size(self) -> tuple[int, float, bool]:
@@ -57,7 +51,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Generic[C]):
     """What ships, and why.
 
     Attributes:
@@ -65,7 +59,7 @@ class Choice:
         reason: a sentence or two for the report.
     """
 
-    contender: Contender
+    contender: Contender[C]
     reason: str
 
 
@@ -82,7 +76,7 @@ class Lead:
     noise: float
 
     @classmethod
-    def of(cls, one: Contender, other: Contender) -> Lead:
+    def of(cls, one: Contender[Any], other: Contender[Any]) -> Lead:
         """The lead of one contender; negative where it is behind."""
         a, b = one.candidate, other.candidate
         gained = a.dev_scores - b.dev_scores
@@ -92,7 +86,7 @@ class Lead:
         return cls(float(gained.sum()) / rows, float(gained.std() if rows > 1 else 0.0) / rows**0.5)
 
 
-def choose(contenders: Sequence[Contender], accept: Mapping[str, Gate]) -> Choice:
+def choose(contenders: Sequence[Contender[C]], accept: Mapping[str, Gate]) -> Choice[C]:
     """The smallest contender within the noise of the best, of those that the gates allow.
 
     Args:
@@ -114,7 +108,7 @@ def choose(contenders: Sequence[Contender], accept: Mapping[str, Gate]) -> Choic
     return Choice(chosen, _reason(chosen, best, ordered, allowed, least))
 
 
-def _best(contenders: Sequence[Contender]) -> Contender:
+def _best(contenders: Sequence[Contender[C]]) -> Contender[C]:
     """The contender of the highest score; of equals the smaller."""
     best = contenders[0]
     for one in contenders[1:]:
@@ -123,7 +117,7 @@ def _best(contenders: Sequence[Contender]) -> Contender:
     return best
 
 
-def _as_good(one: Contender, best: Contender) -> bool:
+def _as_good(one: Contender[Any], best: Contender[Any]) -> bool:
     """Whether what a contender lacks of the best is noise.
 
     A tuned one chose its epoch on the development rows that judge it, and has to win by more
@@ -135,7 +129,7 @@ def _as_good(one: Contender, best: Contender) -> bool:
     return lead.mean <= min(lead.noise, NOTHING_TO_GAIN)
 
 
-def _broken(contender: Contender, accept: Mapping[str, Gate]) -> list[str]:
+def _broken(contender: Contender[Any], accept: Mapping[str, Gate]) -> list[str]:
     """The gates that a contender's figures break."""
     return [
         name
@@ -151,10 +145,10 @@ def _least_score(accept: Mapping[str, Gate]) -> float | None:
 
 
 def _reason(
-    chosen: Contender,
-    best: Contender,
-    ordered: Sequence[Contender],
-    allowed: Sequence[Contender],
+    chosen: Contender[Any],
+    best: Contender[Any],
+    ordered: Sequence[Contender[Any]],
+    allowed: Sequence[Contender[Any]],
     least: float | None,
 ) -> str:
     if len(ordered) == 1:
@@ -184,13 +178,13 @@ def _reason(
     return sentence + "."
 
 
-def solved(contender: Contender) -> bool:
+def solved(contender: Contender[Any]) -> bool:
     """Whether a contender leaves nothing worth gaining."""
     return 1.0 - contender.score <= NOTHING_TO_GAIN
 
 
 def lines(
-    contenders: Sequence[Contender], dropped: Sequence[Dropped], chosen: Contender
+    contenders: Sequence[Contender[C]], dropped: Sequence[Dropped], chosen: Contender[C]
 ) -> list[dict[str, Any]]:
     """A row for each candidate, the smallest first, for the report.
 
@@ -204,7 +198,7 @@ def lines(
             {
                 **one.candidate.row(one is chosen),
                 "name": one.name,
-                "rows": len(one.candidate.course.lesson.rows),
+                "rows": one.arm.rows,
                 "score": one.score,
                 "dropped": None,
                 **one.figures,
@@ -220,8 +214,8 @@ def lines(
             "seconds": round(one.arm.seconds if one.mode == "frozen" else 0.0, 1),
             "chosen": False,
             "name": one.name,
-            "rows": 0 if one.trial is None else one.trial.rows,
-            "score": None if one.trial is None else one.trial.score,
+            "rows": one.rows,
+            "score": one.score,
             "dropped": one.why,
         }
         rows.append(((*one.arm.size, one.mode == "tuned"), row))

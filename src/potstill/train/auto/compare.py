@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
 
-from potstill.spec.task import Gate
-from potstill.train.auto.arms import Arm, Trial, cheapest_first
-from potstill.train.auto.choice import Contender, Figures, Lead, choose, lines, solved
+from potstill.spec.task import Gate, StudentSpec
+from potstill.train.auto.arms import Arm, C
+from potstill.train.auto.choice import Contender, Lead, choose, lines, solved
 from potstill.train.auto.halving import Budget, Dropped, halve, rungs
-from potstill.train.candidates import MOST_CPU_OPERATIONS, Candidate
-from potstill.train.student import Student, base_facts
+from potstill.train.candidates import MOST_CPU_OPERATIONS
 
 _CPU_OPERATIONS_A_MINUTE = MOST_CPU_OPERATIONS / 15.0
 """Of two cores: a count that stands for a time, so that the same task takes the same path."""
@@ -23,62 +21,61 @@ _CPU_OPERATIONS_A_MINUTE = MOST_CPU_OPERATIONS / 15.0
 _GPU_OPERATIONS_A_MINUTE = 1e15
 """Of a small data-centre GPU; larger ones do many times as much."""
 
-_FEWEST_DEV_ROWS = 200
-"""Below these the noise of a paired difference is some three points, and what a fine-tuning gains
-over a frozen encoder is less: no result could promote it."""
-
-Measure = Callable[[Student], Figures]
-"""What a student costs to run."""
-
 
 @dataclass(frozen=True)
-class Ended:
+class Ended(Generic[C]):
     """How a training ended.
 
     Attributes:
         candidate: what ships.
         rows: one for each candidate, for the report.
         history: a row for each epoch of a fine-tuning.
-        reason: why the choice fell so, in a sentence.
+        reason: why the choice fell so, in a sentence; empty where there was none.
+        arm: that the candidate came from; None where there was no comparison.
     """
 
-    candidate: Candidate
+    candidate: C
     rows: list[dict[str, Any]]
     history: list[dict[str, Any]]
-    reason: str
+    reason: str = ""
+    arm: Arm[C] | None = None
 
 
 def compare(
-    arms: Sequence[Arm],
+    arms: Sequence[Arm[C]],
     *,
-    labels: tuple[str, ...],
+    rows: int,
+    answers: int,
     accept: Mapping[str, Gate],
-    measure: Measure | None,
-) -> Ended:
+    options: StudentSpec,
+    seed: int,
+) -> Ended[C]:
     """Train the candidates as far as each deserves, and choose one.
 
     Args:
         arms: one for each base, with the same rows.
-        labels: of the task.
+        rows: training rows.
+        answers: labels of the task, or its fields.
         accept: the task's gates.
-        measure: tells what a student costs to run; without it no gate on latency or price can
-            be looked at.
+        options: ``minutes`` and ``mode`` are read.
+        seed: of the order in which rows are given.
     """
-    arms = cheapest_first(arms)
-    course = arms[0].course
-    budget = _budget(course.options.minutes)
-    rows = len(course.lesson.rows)
-    order = np.random.default_rng(course.seed).permutation(rows)
-    trials, dropped = halve(arms, order, rungs(rows, len(labels)), budget)
-    contenders = [_finish(trial, labels, measure) for trial in trials]
-    tuned, not_tuned = _tune(contenders, trials, budget)
-    contenders += tuned
-    choice = choose(contenders, accept)
+    arms = sorted(arms, key=lambda arm: arm.size)
+    budget = _budget(options.minutes)
+    order = np.random.default_rng(seed).permutation(rows)
+    finalists, dropped = halve(arms, order, rungs(rows, answers), budget)
+    contenders = [_finish(arm) for arm in finalists]
+    tuned: list[Contender[C]] = []
+    if options.mode != "frozen":
+        tuned, not_tuned = _tune(contenders, budget)
+        dropped += not_tuned
+    choice = choose([*contenders, *tuned], accept)
     return Ended(
         candidate=choice.contender.candidate,
-        rows=lines(contenders, [*dropped, *not_tuned], choice.contender),
+        rows=lines([*contenders, *tuned], dropped, choice.contender),
         history=[row for one in tuned for row in one.candidate.history],
         reason=choice.reason,
+        arm=choice.contender.arm,
     )
 
 
@@ -88,39 +85,27 @@ def _budget(minutes: float) -> Budget:
     return Budget(minutes * rate, rate)
 
 
-def _finish(trial: Trial, labels: tuple[str, ...], measure: Measure | None) -> Contender:
-    """The frozen contender of a trial on all rows, and what it costs to run."""
-    candidate = trial.arm.frozen(trial)
-    if measure is None:
-        return Contender(trial.arm, candidate, {})
-    course = trial.arm.course
-    student = Student(
-        module=candidate.network,
-        tokenizer_file=course.base.folder / "tokenizer.json",
-        labels=labels,
-        multilabel=course.lesson.multilabel,
-        base=base_facts(course.base, candidate.network.encoder),
-        max_tokens=course.max_tokens,
-    )
-    # Processes that timed for themselves would choose for themselves as well.
-    figures = broadcast_object_list([measure(student)])[0]
-    return Contender(trial.arm, candidate, figures)
+def _finish(arm: Arm[C]) -> Contender[C]:
+    """The frozen contender of an arm, and what it costs to run."""
+    candidate = arm.frozen()
+    return Contender(arm, candidate, arm.figures(candidate))
 
 
 def _tune(
-    frozen: Sequence[Contender], trials: Sequence[Trial], budget: Budget
-) -> tuple[list[Contender], list[Dropped]]:
+    frozen: Sequence[Contender[C]], budget: Budget
+) -> tuple[list[Contender[C]], list[Dropped]]:
     """Fine-tune the survivors, the smallest first, until one has gained nothing by it."""
     best = max(frozen, key=lambda one: one.score)
-    tuned: list[Contender] = []
+    tuned: list[Contender[C]] = []
     dropped: list[Dropped] = []
     gained_nothing: str | None = None
-    for contender, trial in zip(frozen, trials, strict=True):
+    for contender in frozen:
         arm = contender.arm
-        if arm.course.base.kind != "transformer" or arm.course.options.mode == "frozen":
+        if not arm.tunable:
             continue
-        if len(arm.course.lesson.dev_rows) < _FEWEST_DEV_ROWS:
-            why = f"was not tried: fewer than {_FEWEST_DEV_ROWS} development rows would judge it"
+        if arm.dev_rows < arm.fewest_dev_rows:
+            fewest = arm.fewest_dev_rows
+            why = f"was not tried: fewer than {fewest} development rows would judge it"
         elif solved(best):
             why = f"was not tried: {best.name} has {best.score:.3f} already"
         elif gained_nothing is not None:
@@ -130,7 +115,7 @@ def _tune(
         if why is not None:
             dropped.append(Dropped(arm, why, mode="tuned"))
             continue
-        candidate = arm.course.tuned(trial.heads, contender.candidate.dev_scores)
+        candidate = arm.tuned(contender.candidate)
         tuned.append(Contender(arm, candidate, contender.figures))
         if Lead.of(tuned[-1], contender).mean <= 0.0:
             gained_nothing = arm.name

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from potstill.train.auto.arms import Arm, Trial
+from potstill.train.auto.arms import Arm, C
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,25 +58,26 @@ class Budget:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An arm that went no further.
+    """A candidate that went no further.
 
     Attributes:
         arm: the arm.
         why: the rest of a sentence that begins with its name.
-        trial: its last one; None where it was not tried at all.
+        rows: that it was tried on; 0 where it was not tried at all.
+        score: on rows that it had not seen; None where it was not tried at all.
         mode: ``frozen`` or ``tuned``.
     """
 
-    arm: Arm
+    arm: Arm[Any]
     why: str
-    trial: Trial | None = None
+    rows: int = 0
+    score: float | None = None
     mode: str = "frozen"
 
     @property
     def name(self) -> str:
-        """Of the base; with the mode where the base has two."""
-        light = self.arm.course.base.kind != "transformer"
-        return self.arm.name if light else f"{self.arm.name} {self.mode}"
+        """Of base and mode."""
+        return self.arm.named(self.mode)
 
 
 def rungs(rows: int, labels: int) -> list[int]:
@@ -84,7 +85,7 @@ def rungs(rows: int, labels: int) -> list[int]:
 
     Args:
         rows: training rows.
-        labels: of the task.
+        labels: of the task, or its fields.
     """
     least = max(_FEWEST_ROWS, _FEWEST_ROWS_A_LABEL * labels)
     sizes = [rows]
@@ -94,8 +95,8 @@ def rungs(rows: int, labels: int) -> list[int]:
 
 
 def halve(
-    arms: Sequence[Arm], order: NDArray[np.int64], sizes: Sequence[int], budget: Budget
-) -> tuple[list[Trial], list[Dropped]]:
+    arms: Sequence[Arm[C]], order: NDArray[np.int64], sizes: Sequence[int], budget: Budget
+) -> tuple[list[Arm[C]], list[Dropped]]:
     """The arms that saw all rows, and those that did not.
 
     Args:
@@ -108,32 +109,32 @@ def halve(
     for size in sizes:
         # All rows stand in their own order, so that an arm is what it would have been alone.
         rows = np.sort(order[:size])
-        trials: list[Trial] = []
+        tried: list[tuple[float, Arm[C]]] = []
         for place, arm in enumerate(arms):
             why = budget.refuses(arm.cost(rows))
             if why is not None and place:  # one has to be tried, whatever it costs
                 dropped.append(Dropped(arm, why))
                 continue
-            trials.append(arm.trial(rows))
-            if 1.0 - trials[-1].score <= NOTHING_TO_GAIN:
-                best = trials[-1]
-                reason = f"was not tried: {best.arm.name} has {best.score:.3f} already"
+            score = arm.trial(rows)
+            tried.append((score, arm))
+            if 1.0 - score <= NOTHING_TO_GAIN:
+                reason = f"was not tried: {arm.name} has {score:.3f} already"
                 dropped += [Dropped(other, reason) for other in arms[place + 1 :]]
                 break
         if size == sizes[-1]:
-            return trials, dropped
-        kept = _better_half(trials)
+            return [arm for _, arm in tried], dropped
+        kept = _better_half(tried)
         dropped += [
-            Dropped(trial.arm, f"fell behind on {size:,} rows, with {trial.score:.3f}", trial)
-            for trial in trials
-            if trial not in kept
+            Dropped(arm, f"fell behind on {size:,} rows, with {score:.3f}", size, score)
+            for score, arm in tried
+            if arm not in kept
         ]
-        arms = [trial.arm for trial in kept]
+        arms = kept
     raise AssertionError("there is no rung")
 
 
-def _better_half(trials: list[Trial]) -> list[Trial]:
+def _better_half(tried: list[tuple[float, Arm[C]]]) -> list[Arm[C]]:
     """The better half, rounded up, the cheapest first; of equals the cheaper is better."""
-    ranked = sorted(trials, key=lambda trial: -trial.score)
-    kept = ranked[: ceil(len(trials) / 2)]
-    return [trial for trial in trials if trial in kept]
+    ranked = sorted(tried, key=lambda pair: -pair[0])
+    kept = [arm for _, arm in ranked[: ceil(len(tried) / 2)]]
+    return [arm for _, arm in tried if arm in kept]

@@ -39,11 +39,14 @@ class Fit:
         weight: of the states (dimension,).
         decision: with the weights of place and length, and the number of sentences.
         penalty: of the ridge regression.
+        held_out: ROUGE-L of answers that were picked by scores of the folds; of the same
+            documents whatever the states (document,).
     """
 
     weight: NDArray[np.float64]
     decision: PickDecision
     penalty: float
+    held_out: NDArray[np.float64]
 
 
 def fit_picker(
@@ -67,12 +70,12 @@ def fit_picker(
             for said, weight in zip(scores, weights, strict=True):
                 said[at] = design.known[at] @ weight
     best = _largest_within_noise([_gains(rows, said) for said in scores])
-    count = _best_count(rows, scores[best], max_words, seed)
+    count, held_out = _best_count(rows, scores[best], max_words, seed)
     everything = np.ones(len(rows), dtype=np.bool_)
     (weight,) = design.solve(everything, [_PENALTIES[best]])
     of_features = weight[-len(FEATURES) :] * design.scale
     decision = PickDecision(max_words, count, tuple(of_features.tolist()))
-    return Fit(weight[: -len(FEATURES)], decision, _PENALTIES[best])
+    return Fit(weight[: -len(FEATURES)], decision, _PENALTIES[best], held_out)
 
 
 def _gains(rows: Sequence[PickRow], scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -97,18 +100,21 @@ def _largest_within_noise(gains: Sequence[NDArray[np.float64]]) -> int:
 
 def _best_count(
     rows: Sequence[PickRow], scores: Sequence[NDArray[np.float64]], max_words: int, seed: int
-) -> int:
-    """The number of sentences whose answers have the highest ROUGE-L; of equals the smaller."""
+) -> tuple[int, NDArray[np.float64]]:
+    """The number of sentences whose answers have the highest ROUGE-L, and that of each of them.
+
+    Of equals it is the smaller one.
+    """
     none = (0.0,) * len(FEATURES)  # the scores have place and length in them already
     chosen = np.random.default_rng(seed).permutation(len(rows))[:_MOST_JUDGED].tolist()
     some = [rows[at] for at in chosen]
     means = [scores[at][:, None].astype(np.float32) for at in chosen]
-    best, best_score = 1, -1.0
+    best = _COUNTS[0], np.empty(0)
     for count in _COUNTS:
-        score = float(judged(some, means, PickDecision(max_words, count, none)).mean())
-        if score <= best_score:
+        found = judged(some, means, PickDecision(max_words, count, none))
+        if len(best[1]) and found.mean() <= best[1].mean():
             break
-        best, best_score = count, score
+        best = count, found
     return best
 
 

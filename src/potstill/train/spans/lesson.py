@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -161,15 +161,28 @@ class Lesson:
     """What is learnt from.
 
     Attributes:
-        rows: the windows.
+        documents: the windows of each document that are learnt from.
         conventions: how the values of a field are recorded, by field.
         located: of each field how many ``values`` are recorded, how many of them ``located`` in
             their documents, and how many ``mentions`` there are to learn from.
     """
 
-    rows: Sequence[SpanRow]
+    documents: Sequence[Sequence[SpanRow]]
     conventions: Mapping[str, Convention]
     located: Mapping[str, Mapping[str, int]]
+
+    @property
+    def rows(self) -> list[SpanRow]:
+        """The windows of all documents."""
+        return [row for document in self.documents for row in document]
+
+    def of(self, documents: NDArray[np.int64]) -> Lesson:
+        """The same of some documents.
+
+        Args:
+            documents: numbers of them.
+        """
+        return replace(self, documents=[self.documents[at] for at in documents])
 
 
 def read_lesson(
@@ -223,8 +236,8 @@ def read_lesson(
 
 def worth_learning(
     documents: Iterable[Sequence[SpanRow]], order: np.random.Generator
-) -> list[SpanRow]:
-    """All windows that hold a value, and a few of those that hold none.
+) -> list[list[SpanRow]]:
+    """Of each document all windows that hold a value, and a few of those that hold none.
 
     A contract says what is looked for on a few of its pages: the others teach less than they
     cost. A document of one window is always learnt from.
@@ -233,13 +246,13 @@ def worth_learning(
         documents: the windows of each.
         order: draws the windows without a value.
     """
-    kept: list[SpanRow] = []
+    kept: list[list[SpanRow]] = []
     for rows in documents:
         full = [row for row in rows if len(row.values)]
         empty = [row for row in rows if not len(row.values)]
         most = max(1, round(_MOST_EMPTY * len(full)))
         chosen = order.permutation(len(empty))[:most]
-        kept += [*full, *(empty[at] for at in sorted(chosen.tolist()))]
+        kept.append([*full, *(empty[at] for at in sorted(chosen.tolist()))])
     return kept
 
 

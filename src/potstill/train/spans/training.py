@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 
 from potstill.data.example import Example
-from potstill.errors import TrainingError
-from potstill.runtime.extraction.extractor import window_reader
 from potstill.spec.extraction import FieldSpec, WindowSpec
-from potstill.spec.task import StudentSpec
-from potstill.train.bases import resolve_base
-from potstill.train.candidates import choose
+from potstill.spec.task import Gate, StudentSpec
+from potstill.train.auto.compare import compare
+from potstill.train.bases import AUTO, Base, candidate_bases
 from potstill.train.checkpoint import identity_of
-from potstill.train.encoder import Progress, load_encoder, pad_id_of, usable_tokens
+from potstill.train.encoder import Progress
+from potstill.train.spans.arm import Measure, SpanArm
 from potstill.train.spans.candidates import Course
-from potstill.train.spans.lesson import read_lesson
 from potstill.train.spans.student import save_extractor
-from potstill.train.spans.work import Documents
 from potstill.train.student import base_facts
-from potstill.train.tokens import load_whole_tokenizer
-from potstill.train.training import Trained, finished
+from potstill.train.training import Trained, alone, check_judged, finished, start_of
 
 
 def train_extractor(
@@ -39,6 +37,8 @@ def train_extractor(
     options: StudentSpec,
     seed: int,
     folder: Path,
+    accept: Mapping[Any, Gate] | None = None,
+    measure: Measure | None = None,
     progress: Progress | None = None,
 ) -> Trained:
     """Train an extractor; with an interrupted training of the same rows in `folder`, go on with it.
@@ -52,6 +52,8 @@ def train_extractor(
         options: base, mode and the rest.
         seed: of the windows that are learnt from, of batches and dropout.
         folder: a private work folder.
+        accept: the task's gates, which ``base: auto`` keeps to where it can.
+        measure: tells what a candidate of ``base: auto`` costs to run.
         progress: called as (phase, done, total).
 
     Raises:
@@ -62,13 +64,9 @@ def train_extractor(
     """
     started = time.monotonic()
     seed %= 2**32  # what the random generators accept
-    if options.mode == "tuned" and not dev:
-        raise TrainingError(
-            "fine-tuning needs development rows, which tell when to stop.",
-            hint="Give the task more rows, or use 'student.mode: frozen'.",
-        )
-    base = resolve_base(options.base)
-    windows = windows.model_copy(update={"tokens": usable_tokens(base, windows.tokens)})
+    check_judged(options, dev)
+    bases = candidate_bases(options, labels=False)
+    gates = dict(accept or {})
     identity = identity_of(
         train,
         dev,
@@ -76,60 +74,61 @@ def train_extractor(
         multilabel=False,
         options=options,
         seed=seed,
-        base_sha256=base.sha256,
+        base_sha256=start_of(bases, gates),
     )
     done = finished(folder, identity)
     if done is not None:
         return done
-    tokenizer = load_whole_tokenizer(base.folder / "tokenizer.json")
-    reader = window_reader(tokenizer, windows)
-    lesson = read_lesson(
-        train,
-        fields=fields,
-        reader=reader,
-        widest=windows.widest_value,
-        seed=seed,
-        progress=progress,
-    )
-    encoder = load_encoder(base)
-    documents = Documents.of(
-        dev,
-        reader=reader,
-        pad_id=pad_id_of(encoder),
-        fields=fields,
-        conventions=lesson.conventions,
-    )
-    course = Course(encoder, lesson, documents, windows, options, seed, folder, identity, progress)
-    candidates = course.run()
-    chosen = choose(candidates, options.mode)
+
+    def course_of(base: Base) -> Course:
+        return Course.of(
+            base,
+            train,
+            dev,
+            fields=fields,
+            spec=windows,
+            options=options,
+            seed=seed,
+            folder=folder,
+            identity=identity,
+            progress=progress,
+        )
+
+    if options.base == AUTO:
+        ended = compare(
+            [SpanArm(base, partial(course_of, base), measure) for base in bases],
+            rows=len(train),
+            answers=len(fields),
+            accept=gates,
+            options=options,
+            seed=seed,
+        )
+        assert isinstance(ended.arm, SpanArm)
+        course = ended.arm.course
+    else:
+        course = course_of(bases[0])
+        ended = alone(course.run(), options.mode)
+    chosen = ended.candidate
     trained = Trained(
         folder=folder,
-        base=base.name,
+        base=course.base.name,
         mode=chosen.mode,
-        candidates=[candidate.row(candidate is chosen) for candidate in candidates],
+        candidates=ended.rows,
         seconds=round(time.monotonic() - started, 1),
         rows=len(train),
-        history=[row for candidate in candidates for row in candidate.history],
+        history=ended.history,
+        reason=ended.reason,
     )
     if PartialState().is_main_process:
-        facts = {
-            "identity": identity,
-            "mode": trained.mode,
-            "candidates": trained.candidates,
-            "seconds": trained.seconds,
-            "rows": trained.rows,
-            "history": trained.history,
-            "located": lesson.located,
-        }
         save_extractor(
             folder,
             chosen.network,
-            tokenizer,
+            course.tokenizer,
             fields=fields,
-            conventions=lesson.conventions,
-            windows=windows,
-            base=base_facts(base, encoder),
-            facts=facts,
+            conventions=course.lesson.conventions,
+            windows=course.spec,
+            base=base_facts(course.base, course.encoder),
+            facts={"identity": identity, **trained.facts, "located": course.lesson.located},
         )
         course.clear()
     PartialState().wait_for_everyone()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +116,12 @@ def train_writer(
     candidate = {"mode": MODE, "dev_accuracy": None, "seconds": seconds, "chosen": True, **losses}
     trained = Trained(folder, base.name, MODE, [candidate], seconds, len(train), history)
     if PartialState().is_main_process:
-        facts = {key: value for key, value in asdict(trained).items() if key != "folder"}
         save_writer(
             folder,
             start,
             prompt=prompt,
             max_tokens=max_tokens,
-            facts={"identity": identity, **facts},
+            facts={"identity": identity, **trained.facts},
         )
         checkpoint.clear()
     PartialState().wait_for_everyone()
