@@ -294,6 +294,13 @@ def test_rows_of_the_folds_count_as_well() -> None:
     assert choose([small, large], {}).contender is large
 
 
+def test_less_than_a_row_is_no_lead() -> None:
+    """Answers that are partly right: one is a third of a row better, and nothing else differs."""
+    small, large = _contender("small", [1] * 100), _contender("large", [1] * 100, size=2)
+    small.candidate.dev_scores[0] = 2 / 3
+    assert choose([small, large], {}).contender is small
+
+
 def test_gates_on_what_it_costs_exclude() -> None:
     small = _contender("small", _rows(90, 100), figures={"latency_p95_ms": 4.0})
     large = _contender("large", _rows(100, 100), size=2, figures={"latency_p95_ms": 20.0})

@@ -69,7 +69,8 @@ class Lead:
 
     Attributes:
         mean: difference of their scores.
-        noise: one standard error of it.
+        noise: one standard error of it, and no less than one row: of a handful of rows that differ
+            the error is not known.
     """
 
     mean: float
@@ -83,7 +84,8 @@ class Lead:
         if len(a.held_out_scores) == len(b.held_out_scores):
             gained = np.concatenate([gained, a.held_out_scores - b.held_out_scores])
         rows = max(len(gained), 1)
-        return cls(float(gained.sum()) / rows, float(gained.std() if rows > 1 else 0.0) / rows**0.5)
+        error = float(gained.std() if rows > 1 else 0.0) / rows**0.5
+        return cls(float(gained.sum()) / rows, max(error, 1.0 / rows))
 
 
 def choose(contenders: Sequence[Contender[C]], accept: Mapping[str, Gate]) -> Choice[C]:
