@@ -6,12 +6,14 @@ import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from potstill.errors import MissingExtraError, SpecError, TrainingError
+from potstill.spec.task import StudentSpec
 from potstill.train import bases
-from potstill.train.bases import resolve_base
+from potstill.train.bases import candidate_bases, missing_bases, resolve_base
 
 
 def test_a_folder_is_a_base(tiny_base: Path) -> None:
@@ -126,3 +128,33 @@ def test_the_packaged_weights_are_the_published_ones() -> None:
     found = resolve_base("minilm-l6")
     assert found.sha256 == bases._MINILM_SHA256
     assert found.licence == "apache-2.0"
+
+
+def test_what_cannot_be_had_is_told_without_fetching_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    (said,) = missing_bases(StudentSpec(base="nosuch/model"))
+    assert "'nosuch/model' (ConnectionError)" in said
+    chosen = StudentSpec(base="auto", candidates=["tfidf", "nosuch/model"])
+    assert len(missing_bases(chosen)) == 1
+    assert missing_bases(StudentSpec(base="auto"), labels=False) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"base": "tfidf"}, "has no transformer"),
+        ({"base": "auto", "candidates": ["static"]}, "has no transformer"),
+        ({"base": "auto", "candidates": []}, "is empty"),
+        ({"base": "auto", "candidates": ["nosuch"]}, "there is no base 'nosuch'"),
+    ],
+)
+def test_a_base_that_cannot_do_what_is_asked_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        missing_bases(StudentSpec(**options), labels=False)
+    with pytest.raises(SpecError, match=said):
+        candidate_bases(StudentSpec(**options), labels=False)

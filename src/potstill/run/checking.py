@@ -10,6 +10,7 @@ from potstill.data import Example, Extraction, Target, Text, labels_of
 from potstill.errors import PotstillError
 from potstill.generate.audition import FEWEST_ROWS
 from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
+from potstill.run.starts import missing_starts
 from potstill.spec import LoadedTask
 from potstill.spec.task import Task
 from potstill.spec.teacher import TeacherSpec
@@ -36,7 +37,7 @@ def check_task(loaded: LoadedTask) -> dict[str, Any]:
     rejected = Counter(rejection.cause for rejection in evidence.rejected)
     answered: dict[str, int] = {}
     silver: list[Example] = []
-    warnings: list[str] = []
+    warnings = missing_starts(loaded)
     live = task.teacher is not None and task.teacher.live
     if task.teacher is not None and evidence.unlabeled and not live:
         answers = load_answers(loaded)

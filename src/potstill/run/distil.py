@@ -15,6 +15,7 @@ from potstill.run import judge
 from potstill.run.events import Listener, ignore
 from potstill.run.folder import RunFolder, folder_of
 from potstill.run.stages import Stages
+from potstill.run.starts import resolve_starts
 from potstill.run.teaching import LEDGER, Teaching
 from potstill.spec import LoadedTask
 
@@ -69,6 +70,7 @@ def run_task(
     """
     if out is not None:
         _check_replaceable(out)
+    resolve_starts(loaded)
     spec = loaded.task.model_dump(mode="json")
     folder = RunFolder(folder_of(loaded, runs), listener)
     teaching = Teaching(loaded, folder.path.parent / LEDGER, budget_usd, prices)

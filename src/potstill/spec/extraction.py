@@ -63,6 +63,17 @@ class WindowSpec(Spec):
     widest_value: Annotated[int, Field(ge=1, le=128)] = 24
     """Tokens of the longest value."""
 
+    @model_validator(mode="after")
+    def _holds_the_widest(self) -> WindowSpec:
+        # Half of a window may be context, and the rest holds two values at the least.
+        if self.tokens <= 4 * self.widest_value:
+            raise ValueError(
+                f"windows of {self.tokens} tokens are too small for values of up to "
+                f"{self.widest_value}: set 'tokens' to {5 * self.widest_value + 8} or more, or "
+                "lower 'widest_value'"
+            )
+        return self
+
 
 class ConfidenceSpec(Spec):
     """From which confidence a field is answered."""

