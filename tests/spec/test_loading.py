@@ -88,6 +88,17 @@ def test_words_of_yaml_1_1_and_numbers_stay_labels(write):
         ("version: 1", "version: 1\naccept: {ece: {max: .nan}}", "must be a finite number"),
         ("version: 1", "version: 1\naccept: {ece: {min: 2, max: 1}}", "no figure is at least 2"),
         ("version: 1", "version: 1\naccept: {acuracy: {min: 1}}", "Did you mean 'accuracy'?"),
+        (
+            "version: 1",
+            "version: 1\naccept: {value_f1: {min: 1}}",
+            "task.yaml:3: 'accept': this task",
+        ),
+        ("version: 1", "version: 1\naccept: {average_precision: {min: 1}}", "never measures"),
+        (
+            "version: 1",
+            "version: 1\naccept: {coverage: {min: 1}}",
+            "macro_f1, micro_f1, ece, teacher",
+        ),
         ("answers: r1.jsonl", "answers: []", "task.yaml:12: 'teacher.answers' is an empty list."),
         ("answers: r1.jsonl", "answers: r2.jsonl", "task.yaml:12: the file 'r2.jsonl' does not"),
         ("answers: r1.jsonl", "answers: r2.jsonl", "Did you mean 'r1.jsonl'?"),

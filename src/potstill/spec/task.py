@@ -11,13 +11,20 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from potstill.spec.answer import AnswerSpec, TaskType
 from potstill.spec.base import Fraction, Names, Spec
 from potstill.spec.deferral import DeferSpec
 from potstill.spec.extraction import ConfidenceSpec, FieldSpec, WindowSpec
 from potstill.spec.flagging import FlagSpec
+from potstill.spec.gates import Gate, GateName, measured_gates
 from potstill.spec.generation import TextSpec
 from potstill.spec.serving import ServeSpec
 from potstill.spec.teacher import GenerateSpec, JudgeSpec, RoundsSpec, TeacherSpec
@@ -143,23 +150,6 @@ class StudentSpec(Spec):
     """Export fails when more development answers than this differ from the trained weights."""
 
 
-class Gate(Spec):
-    """An acceptance gate: bounds on one figure of the report."""
-
-    min: float | None = None
-    """The least that passes."""
-    max: float | None = None
-    """The most that passes."""
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Gate:
-        if self.min is None and self.max is None:
-            raise ValueError("a gate needs 'min' or 'max'")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"no figure is at least {self.min:g} and at most {self.max:g}")
-        return self
-
-
 def _plain_field(name: str) -> str:
     if not name.isidentifier():
         raise ValueError(
@@ -169,23 +159,6 @@ def _plain_field(name: str) -> str:
 
 
 FieldName = Annotated[str, AfterValidator(_plain_field)]
-
-GateName = Literal[
-    "accuracy",
-    "macro_f1",
-    "micro_f1",
-    "average_precision",
-    "span_f1",
-    "value_f1",
-    "rouge_l",
-    "invented",
-    "teacher_gap",
-    "ece",
-    "coverage",
-    "answered_error",
-    "latency_p95_ms",
-    "usd_per_million",
-]
 
 
 class Policy(Spec):
@@ -304,6 +277,25 @@ class Task(Spec):
     def _each_filter_once(cls, value: list[str]) -> list[str]:
         if len(set(value)) < len(value):
             raise ValueError("a filter stands twice")
+        return value
+
+    @field_validator("accept")
+    @classmethod
+    def _measured(cls, value: dict[GateName, Gate], info: ValidationInfo) -> dict[GateName, Gate]:
+        known = info.data
+        if not {"type", "flag", "teacher", "defer"} <= known.keys():
+            return value  # their own mistakes are told first
+        measured = measured_gates(
+            known["type"],
+            flag=known["flag"],
+            defers=known["defer"] is not None,
+            taught=known["teacher"] is not None,
+        )
+        strange = [name for name in value if name not in measured]
+        if strange:
+            raise ValueError(
+                f"this task never measures {strange[0]!r}; its figures are {', '.join(measured)}"
+            )
         return value
 
     @model_validator(mode="after")
