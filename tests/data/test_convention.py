@@ -80,5 +80,9 @@ def test_values_of_a_type_have_one_form_and_nothing_to_learn():
 
 
 def test_a_convention_comes_back_from_json():
-    for learnt in (learn_convention(PAIRS, TEXT), Convention(day_first=False)):
+    for learnt in (
+        learn_convention(PAIRS, TEXT),
+        Convention(day_first=False),
+        Convention(inside_words=True),
+    ):
         assert Convention.from_json(json.loads(json.dumps(learnt.to_json()))) == learnt

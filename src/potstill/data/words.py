@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 # Thai, Lao, Burmese, Khmer, Han and kana: scripts without spaces between words.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
@@ -26,7 +26,7 @@ _PUNCTUATION = (
     "\u2000-\u206f\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
 )
 _MARKS = "\u0300-\u036f\u3099\u309a"
-_WORD = re.compile(rf"&|[{_UNSPACED}][{_MARKS}]*|[^\s&{_PUNCTUATION}{_UNSPACED}]+")
+_WORD = re.compile(rf"&|[{UNSPACED}][{_MARKS}]*|[^\s&{_PUNCTUATION}{UNSPACED}]+")
 
 _SAME = {
     "&": "and",

@@ -30,7 +30,8 @@ from potstill.export.inputs import shuffled, silent, whole_tokenizer
 from potstill.export.pack import write_folder
 from potstill.export.student import Exported
 from potstill.runtime.extraction.decision import ExtractionDecision
-from potstill.runtime.extraction.extractor import Extractor, ValueReader, said, window_reader
+from potstill.runtime.extraction.extractor import Extractor, said, window_reader
+from potstill.runtime.extraction.values import ValueReader
 from potstill.runtime.folder import Card
 from potstill.runtime.reference import Reference
 from potstill.runtime.session import run_one

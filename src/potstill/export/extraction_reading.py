@@ -14,9 +14,9 @@ from potstill.data.extraction import Extraction
 from potstill.data.values import value_key
 from potstill.errors import MissingExtraError
 from potstill.runtime.extraction.decision import ExtractionDecision
-from potstill.runtime.extraction.extractor import ValueReader
-from potstill.runtime.extraction.gather import LEAST_LOGIT, Found, gather
-from potstill.runtime.extraction.mentions import Mention, find_mentions
+from potstill.runtime.extraction.gather import LEAST_LOGIT, Found, Gathering
+from potstill.runtime.extraction.mentions import find_mentions
+from potstill.runtime.extraction.values import ValueReader
 from potstill.runtime.extraction.windows import Window, WindowReader
 
 if TYPE_CHECKING:
@@ -77,15 +77,14 @@ def read_documents(
         values: reads values from evidence; its fields stand in the order of the logits.
         step: called after each window.
     """
-    names = tuple(values.fields)
     found: list[FoundByField] = []
     for document in documents:
-        mentions: list[Mention] = []
+        gathering = Gathering()
         for window in document.windows:
-            mentions += find_mentions(score(window.ids), window, names, least=LEAST_LOGIT)
+            gathering.add(find_mentions(score(window.ids), window, values, least=LEAST_LOGIT))
             if step is not None:
                 step()
-        found.append(gather(mentions, document_of(document.example.input), values))
+        found.append(gathering.found(document_of(document.example.input)))
     return found
 
 

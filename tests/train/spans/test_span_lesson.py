@@ -13,15 +13,13 @@ from potstill.errors import TrainingError
 from potstill.runtime.extraction.windows import WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.spans.lesson import (
-    Place,
     SpanRow,
-    places_of,
     span_losses,
     span_rows,
     span_targets,
-    target_of,
     worth_learning,
 )
+from potstill.train.spans.places import Place, learn_conventions, places_of, target_of
 from potstill.train.tokens import load_whole_tokenizer
 
 FIELDS = {"bank": FieldSpec(), "signed": FieldSpec(type="date")}
@@ -58,6 +56,26 @@ def test_a_value_without_a_place_is_sought_wherever_it_is_said() -> None:
 
 def test_a_value_that_stands_nowhere_has_no_place() -> None:
     assert places_of(document("the loan", bank=(Value("a wholly other name"),)), FIELDS) == []
+
+
+def test_a_place_that_cuts_a_word_by_mistake_is_taken_for_the_whole_word() -> None:
+    example = document("at 13:00pm or the bank", bank=(Value("13:00", "13:00", 3, 8),))
+    assert learn_conventions([example], FIELDS)["bank"].inside_words is False
+    assert [place for place, _ in places_of(example, FIELDS)] == [Place("bank", 3, 10)]
+
+
+def test_places_that_are_meant_to_cut_words_stay_as_they_are() -> None:
+    examples = [document(f"at {hour}pm", bank=(Value(hour, hour, 3, 4),)) for hour in "678"]
+    conventions = learn_conventions(examples, FIELDS)
+    assert conventions["bank"].inside_words
+    assert [place for place, _ in places_of(examples[0], FIELDS, conventions)] == [
+        Place("bank", 3, 4)
+    ]
+
+
+def test_a_value_is_not_sought_inside_a_figure() -> None:
+    example = document("section 1.250, but 250 again", bank=(Value("250"),))
+    assert [place for place, _ in places_of(example, FIELDS)] == [Place("bank", 19, 22)]
 
 
 def test_a_place_becomes_the_tokens_that_share_a_character_with_it(reader: WindowReader) -> None:

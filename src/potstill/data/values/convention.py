@@ -47,11 +47,13 @@ class Convention:
         steps: names of `STEPS`.
         words: words, in lower case and without points, and how they are recorded.
         day_first: whether ``03/04/2005`` is a day of April; None where nothing tells.
+        inside_words: whether values begin or end inside words, as ``6`` in ``6pm``.
     """
 
     steps: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     day_first: bool | None = None
+    inside_words: bool = False
 
     def write(self, evidence: str) -> str:
         """Evidence as the records would have it."""
@@ -63,12 +65,18 @@ class Convention:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
-        return {"steps": list(self.steps), "words": dict(self.words), "day_first": self.day_first}
+        return {
+            "steps": list(self.steps),
+            "words": dict(self.words),
+            "day_first": self.day_first,
+            "inside_words": self.inside_words,
+        }
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Convention:
         """The inverse of `to_json`."""
-        return cls(tuple(row["steps"]), MappingProxyType(dict(row["words"])), row["day_first"])
+        words = MappingProxyType(dict(row["words"]))
+        return cls(tuple(row["steps"]), words, row["day_first"], row.get("inside_words", False))
 
 
 def learn_convention(pairs: Iterable[tuple[str, Scalar]], spec: FieldSpec) -> Convention:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from potstill.data.example import Input, Prediction, document_of, target_to_json
-from potstill.data.extraction import Scalar
-from potstill.data.values import Convention, read_value
+from potstill.data.values import Convention
 from potstill.errors import ModelError
 from potstill.runtime.cores import cores
 from potstill.runtime.extraction.decision import ExtractionDecision
-from potstill.runtime.extraction.gather import LEAST_LOGIT, gather
+from potstill.runtime.extraction.gather import LEAST_LOGIT, Gathering
 from potstill.runtime.extraction.mentions import Mention, find_mentions
+from potstill.runtime.extraction.values import ValueReader
 from potstill.runtime.extraction.windows import Window, WindowReader
 from potstill.runtime.folder import (
     CARD_FILE,
@@ -171,14 +171,14 @@ class Extractor:
         Raises:
             DataError: an input that is neither text nor named fields.
         """
-        mentions: list[Mention] = []
+        gathering = Gathering()
         for read in self._scanned(inputs):
             if isinstance(read, _End):
-                found = gather(mentions, read.document, self._values)
+                found = gathering.found(read.document)
                 yield self._decision.answer(found, truncated=read.context_cut)
-                mentions = []
+                gathering = Gathering()
             else:
-                mentions += read
+                gathering.add(read)
 
     def count_tokens(self, value: Input) -> int:
         """Tokens that the model reads of an input, those of an overlap each time.
@@ -229,28 +229,11 @@ class Extractor:
         if isinstance(window, _End):
             return window
         logits = run_one(self._session, window.ids)
-        return find_mentions(logits, window, self.labels, least=LEAST_LOGIT)
+        return find_mentions(logits, window, self._values, least=LEAST_LOGIT)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.workers, thread_name_prefix="potstill")
-
-
-@dataclass(frozen=True, slots=True)
-class ValueReader:
-    """Reads the values of fields from evidence.
-
-    Attributes:
-        fields: by name.
-        conventions: how the values of a field are recorded; a field without one has none.
-    """
-
-    fields: Mapping[str, FieldSpec]
-    conventions: Mapping[str, Convention]
-
-    def __call__(self, field: str, evidence: str) -> Scalar | None:
-        """The value that the evidence says of a field; None where it is none."""
-        return read_value(evidence, self.fields[field], self.conventions.get(field))
 
 
 def window_reader(tokenizer: Tokenizer, windows: WindowSpec) -> WindowReader:

@@ -8,13 +8,12 @@ against which rivals a value is said tells beside the student's logit whether it
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from potstill.data.extraction import Scalar, Value
+from potstill.data.extraction import Value
 from potstill.data.values import value_key
-from potstill.runtime.extraction.mentions import Mention
+from potstill.runtime.extraction.mentions import Mention, Taken
 
 FEATURES = ("logit", "support", "lead", "early")
 """What is known of a value, in this order:
@@ -34,8 +33,9 @@ _FARTHEST = 10.0
 
 _HALF_EARLY = 1000.0
 
-ReadEvidence = Callable[[str, str], Scalar | None]
-"""The value that the evidence says of a field, by ``(field, evidence)``; None where it is none."""
+_MOST_VALUES = 5000
+"""Values of a field that are kept while a document is read, the surest: a bound of the memory that
+no contract comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +51,86 @@ class Found:
     features: tuple[float, ...]
 
 
-def gather(
-    mentions: Iterable[Mention], document: str, read: ReadEvidence
-) -> dict[str, list[Found]]:
-    """The values that a document may hold, by field; in a field the surest mention's first.
+class Gathering:
+    """Puts the mentions of a document together, a window at a time, and keeps values alone.
 
-    Args:
-        mentions: of all its windows.
-        document: the text that their offsets count in.
-        read: the normaliser of each field; mentions that it cannot read are no values.
+    A window has seen to it that none of its own mentions overlap; the last ones of one and the
+    first ones of the next still may. So mentions wait until nothing that is to come can reach them.
     """
-    groups: dict[str, dict[str, _Group]] = {}
-    for mention in _apart(mentions):
-        value = read(mention.field, document[mention.start : mention.end])
-        if value is not None:
-            field = groups.setdefault(mention.field, {})
-            field.setdefault(value_key(value), _Group(value, [])).mentions.append(mention)
-    return {name: _found(list(field.values()), document) for name, field in groups.items()}
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Mention]] = {}
+        self._groups: dict[str, dict[str, _Group]] = {}
+
+    def add(self, mentions: Sequence[Mention]) -> None:
+        """Take the mentions of the next window; no later one may begin before them."""
+        if not mentions:
+            return
+        begins = min(mention.start for mention in mentions)
+        for name, waiting in self._waiting.items():
+            settled, self._waiting[name] = _settled(waiting, begins)
+            self._settle(name, settled)
+        for mention in mentions:
+            self._waiting.setdefault(mention.field, []).append(mention)
+
+    def found(self, document: str) -> dict[str, list[Found]]:
+        """The values that the document may hold, by field; in a field the surest mention's first.
+
+        Args:
+            document: the text that the offsets of the mentions count in.
+        """
+        for name, waiting in self._waiting.items():
+            self._settle(name, waiting)
+        self._waiting = {}
+        return {name: _found(_surest(some), document) for name, some in self._groups.items()}
+
+    def _settle(self, name: str, mentions: Sequence[Mention]) -> None:
+        """Count the mentions of a field that stand among some that no other overlaps."""
+        groups = self._groups.setdefault(name, {}) if mentions else {}
+        for mention in _apart(mentions):
+            key = value_key(mention.value)
+            if key in groups:
+                groups[key].add(mention)
+            else:
+                groups[key] = _Group(mention, 1.0, mention.start)
+        if len(groups) > 2 * _MOST_VALUES:
+            kept = {id(group) for group in _surest(groups)[:_MOST_VALUES]}
+            self._groups[name] = {key: one for key, one in groups.items() if id(one) in kept}
 
 
-@dataclass(frozen=True, slots=True)
+def gather(mentions: Sequence[Mention], document: str) -> dict[str, list[Found]]:
+    """The values that a document may hold, by field, of the mentions of all its windows."""
+    gathering = Gathering()
+    gathering.add(mentions)
+    return gathering.found(document)
+
+
+@dataclass(slots=True)
 class _Group:
-    """A value and its mentions, the surest first."""
+    """A value and what is known of its mentions.
 
-    value: Scalar
-    mentions: list[Mention]
+    Attributes:
+        best: the surest of them.
+        odds: of all of them, over those of the surest.
+        first: where the first one begins.
+    """
 
-    @property
-    def best(self) -> Mention:
-        return self.mentions[0]
+    best: Mention
+    odds: float
+    first: int
+
+    def add(self, mention: Mention) -> None:
+        """Count one more mention, which begins after those before it or is less sure."""
+        if mention.logit > self.best.logit:
+            self.odds = self.odds * math.exp(self.best.logit - mention.logit) + 1.0
+            self.best = mention
+        else:
+            self.odds += math.exp(mention.logit - self.best.logit)
+        self.first = min(self.first, mention.start)
+
+
+def _surest(groups: Mapping[str, _Group]) -> list[_Group]:
+    return sorted(groups.values(), key=lambda group: (-group.best.logit, group.best.start))
 
 
 def _found(groups: Sequence[_Group], document: str) -> list[Found]:
@@ -88,40 +139,44 @@ def _found(groups: Sequence[_Group], document: str) -> list[Found]:
     return [
         Found(
             Value(
-                group.value,
+                group.best.value,
                 document[group.best.start : group.best.end],
                 group.best.start,
                 group.best.end,
             ),
             (
                 group.best.logit,
-                _support(group.mentions),
+                math.log(group.odds),
                 min(group.best.logit - (best if at else second), _FARTHEST),
-                1.0 / (1.0 + min(one.start for one in group.mentions) / _HALF_EARLY),
+                1.0 / (1.0 + group.first / _HALF_EARLY),
             ),
         )
         for at, group in enumerate(groups)
     ]
 
 
-def _support(mentions: Sequence[Mention]) -> float:
-    return math.log(sum(math.exp(one.logit - mentions[0].logit) for one in mentions))
+def _settled(waiting: list[Mention], begins: int) -> tuple[list[Mention], list[Mention]]:
+    """The mentions of a field that nothing from a character on can reach, and the others.
+
+    Mentions that overlap, be it by way of others, are settled together.
+    """
+    ordered = sorted(waiting, key=lambda one: one.start)
+    settled = reach = 0
+    for at, mention in enumerate(ordered):
+        if reach <= mention.start:
+            settled = at
+        reach = max(reach, mention.end)
+        if reach > begins:
+            return ordered[:settled], ordered[settled:]
+    return ordered, []
 
 
 def _apart(mentions: Iterable[Mention]) -> list[Mention]:
-    """The surest mentions first, without those that overlap a surer one of their field.
-
-    A window has seen to it already among its own; the last value of one and the first of the
-    next may still share characters.
-    """
+    """The surest mentions of a field first, without those that overlap a surer one."""
     kept: list[Mention] = []
-    taken: dict[str, list[tuple[int, int]]] = {}
+    taken = Taken()
     for mention in sorted(mentions, key=lambda one: (-one.logit, one.start)):
-        spans = taken.setdefault(mention.field, [])
-        at = bisect_left(spans, (mention.start, mention.end))
-        before = spans[at - 1][1] if at else 0
-        after = spans[at][0] if at < len(spans) else mention.end
-        if before <= mention.start and mention.end <= after:
-            spans.insert(at, (mention.start, mention.end))
+        if taken.is_free(mention.start, mention.end):
+            taken.take(mention.start, mention.end)
             kept.append(mention)
     return kept

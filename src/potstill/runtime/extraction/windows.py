@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potstill.data.example import Input, context_of, document_of
+from potstill.data.wholes import cuts
 from potstill.errors import SpecError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Window:
         ends: the character after its last one (document token,).
         owned: the tokens of the document that this window answers for: index of the first of
             them and of the one after the last, in `starts`.
+        document: the text that `starts` and `ends` count in.
+        begins: whether a word or figure of it begins with a token (document token,).
+        stops: whether one ends with it (document token,).
         context_cut: whether the context was too long and lost its end.
     """
 
@@ -48,6 +52,9 @@ class Window:
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     owned: tuple[int, int]
+    document: str
+    begins: NDArray[np.bool_]
+    stops: NDArray[np.bool_]
     context_cut: bool = False
 
 
@@ -95,14 +102,23 @@ class WindowReader:
         overlap = max(round(self._overlap * room), 2 * self._widest)
         step, margin = room - overlap, overlap // 2
         held: list[_Tokens] = []
+        document = document_of(value)
         count, begins = 0, 0
 
         def window(tokens: _Tokens, ends: int) -> Window:
-            ids = [*head, *tokens.ids.tolist(), *self._after]
-            owned = (begins, ends)
-            return Window(ids, len(head), tokens.starts, tokens.ends, owned, context_cut)
+            return Window(
+                [*head, *tokens.ids.tolist(), *self._after],
+                len(head),
+                tokens.offsets[:, 0],
+                tokens.offsets[:, 1],
+                (begins, ends),
+                document,
+                tokens.whole[:, 0],
+                tokens.whole[:, 1],
+                context_cut,
+            )
 
-        for tokens in self._tokens(document_of(value)):
+        for tokens in self._tokens(document):
             held.append(tokens)
             count += len(tokens.ids)
             while count > room:  # more is to come, so this is not the last window
@@ -130,7 +146,8 @@ class WindowReader:
             if encoding.ids:
                 offsets = np.array([_trimmed(block, *at) for at in encoding.offsets], np.int64)
                 offsets += start
-                yield _Tokens(np.array(encoding.ids, np.int64), offsets[:, 0], offsets[:, 1])
+                whole = [[not cuts(document, at) for at in pair] for pair in offsets.tolist()]
+                yield _Tokens(np.array(encoding.ids, np.int64), offsets, np.array(whole, np.bool_))
             start = end
 
     def _encode(self, text: str) -> Any:
@@ -143,11 +160,17 @@ class WindowReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tokens:
-    """Tokens in a row: id, first character and the one after the last, each (token,)."""
+    """Tokens in a row.
+
+    Attributes:
+        ids: of each (token,).
+        offsets: first character and the one after the last (token, 2).
+        whole: whether these are bounds of words or figures (token, 2).
+    """
 
     ids: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    whole: NDArray[np.bool_]
 
     @staticmethod
     def joined(parts: list[_Tokens]) -> _Tokens:
@@ -155,12 +178,12 @@ class _Tokens:
             return parts[0]
         return _Tokens(
             np.concatenate([part.ids for part in parts]),
-            np.concatenate([part.starts for part in parts]),
-            np.concatenate([part.ends for part in parts]),
+            np.concatenate([part.offsets for part in parts]),
+            np.concatenate([part.whole for part in parts]),
         )
 
     def __getitem__(self, part: slice) -> _Tokens:
-        return _Tokens(self.ids[part], self.starts[part], self.ends[part])
+        return _Tokens(self.ids[part], self.offsets[part], self.whole[part])
 
 
 def _special_ids(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

@@ -10,36 +10,19 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from potstill.data.align import locate
-from potstill.data.example import Example, document_of
-from potstill.data.extraction import Extraction, Scalar, Value
-from potstill.data.values import Convention, learn_convention
-from potstill.data.words import Words
+from potstill.data.example import Example
+from potstill.data.values import Convention
 from potstill.errors import TrainingError
 from potstill.runtime.extraction.windows import Window, WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.encoder import Progress
+from potstill.train.spans.places import Place, learn_conventions, places_of, target_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_EMPTY = 0.25
 """Windows of a document without any value that are learnt from, for each one that holds some."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a recorded value stands in its document.
-
-    Attributes:
-        field: its name.
-        start: first character.
-        end: the character after the last one.
-    """
-
-    field: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,63 +39,6 @@ class SpanRow:
     window: Window
     values: NDArray[np.int64]
     told: NDArray[np.bool_]
-
-
-def target_of(example: Example) -> Extraction:
-    """The fields that a row wants.
-
-    Raises:
-        TrainingError: it wants something else, or nothing.
-    """
-    if isinstance(example.target, Extraction):
-        return example.target
-    raise TrainingError(
-        f"the row {example.id} has no fields to learn from.",
-        hint="Give every training row the values of its fields, or an empty object.",
-    )
-
-
-def places_of(
-    example: Example,
-    fields: Mapping[str, FieldSpec],
-    conventions: Mapping[str, Convention] | None = None,
-) -> list[tuple[Place, Value]]:
-    """Where the values of a row stand: as recorded, or wherever its document says them.
-
-    A value that nobody gave a place may be said several times. Every mention is learnt as right:
-    which of them the records mean is not known, and the words around them tell in the end, because
-    those that only happen to say the same are wrong in other documents.
-
-    Args:
-        example: its target is an `Extraction`.
-        fields: those that are learnt.
-        conventions: how the values of a field are recorded.
-    """
-    target = target_of(example)
-    words: Words | None = None
-    found: list[tuple[Place, Value]] = []
-    for name, spec in fields.items():
-        for value in target.of(name):
-            if value.start is not None and value.end is not None:
-                found.append((Place(name, value.start, value.end), value))
-                continue
-            words = words or Words(document_of(example.input))
-            convention = (conventions or {}).get(name)
-            spans = locate(value.value, words, spec, convention=convention)
-            found += [(Place(name, *span), value) for span in spans]
-    return found
-
-
-def learn_conventions(
-    examples: Iterable[Example], fields: Mapping[str, FieldSpec]
-) -> dict[str, Convention]:
-    """How the values of each field are recorded beside their evidence."""
-    pairs: dict[str, list[tuple[str, Scalar]]] = {name: [] for name in fields}
-    for example in examples:
-        document = document_of(example.input)
-        for place, value in places_of(example, fields):
-            pairs[place.field].append((document[place.start : place.end], value.value))
-    return {name: learn_convention(told, fields[name]) for name, told in pairs.items()}
 
 
 def span_rows(

@@ -16,13 +16,14 @@ from potstill.data.example import Example, document_of
 from potstill.data.extraction import Extraction
 from potstill.data.values import Convention, value_key
 from potstill.runtime.extraction.decision import ExtractionDecision
-from potstill.runtime.extraction.extractor import ValueReader
 from potstill.runtime.extraction.gather import LEAST_LOGIT, gather
 from potstill.runtime.extraction.mentions import Mention, find_mentions
+from potstill.runtime.extraction.values import ValueReader
 from potstill.runtime.extraction.windows import Window, WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.encoder import Progress, lower_precision
-from potstill.train.spans.lesson import SpanRow, span_losses, span_targets, target_of
+from potstill.train.spans.lesson import SpanRow, span_losses, span_targets
+from potstill.train.spans.places import target_of
 from potstill.train.tokens import pad, sorted_batches
 
 if TYPE_CHECKING:
@@ -126,21 +127,20 @@ class Documents:
     def mentions(self, model: nn.Module) -> list[list[Mention]]:
         """What a model finds in each document."""
         found: list[list[Mention]] = [[] for _ in self.examples]
-        names = tuple(self.fields)
+        read = ValueReader(self.fields, self.conventions)
         for at, logits in self.windows.answers(model):
             window = self.windows.held[at]
-            found[self.owners[at]] += find_mentions(logits, window, names, least=LEAST_LOGIT)
+            found[self.owners[at]] += find_mentions(logits, window, read, least=LEAST_LOGIT)
         return found
 
     def counts(self, model: nn.Module) -> NDArray[np.int64]:
         """Of each document the values answered rightly, answered, and wanted (document, 3)."""
         decision = ExtractionDecision.plain(self.fields)
-        read = ValueReader(self.fields, self.conventions)
         counts = np.zeros((len(self.examples), 3), np.int64)
         for at, (example, mentions) in enumerate(
             zip(self.examples, self.mentions(model), strict=True)
         ):
-            candidates = gather(mentions, document_of(example.input), read)
+            candidates = gather(mentions, document_of(example.input))
             said = decision.answer(candidates).target
             assert isinstance(said, Extraction)
             counts[at] = compared(said, target_of(example))
