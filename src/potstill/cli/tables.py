@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +16,30 @@ if TYPE_CHECKING:
 
 def print_report(report: Mapping[str, Any], folder: Path) -> None:
     """The main table of a report, its gates, and where the whole of it lies."""
-    from potstill.evaluate.wording import METRIC_NAMES, SHOWN_METRICS
+    from potstill.evaluate.wording import METRIC_NAMES, shown_keys
 
     entries = report["entries"]
-    measured = entries[0]["evaluation"]["metrics"]
-    first, *others = [m for m in SHOWN_METRICS[report["task"]["type"]] if m in measured]
+    judged = entries[0]["evaluation"]
+    shown = shown_keys(report["task"]["type"], judged.get("flag"))
+    first, *others = [key for key in shown if key in judged["metrics"]]
+    if judged.get("flag") is None:
+        others = others[:1]
     terminal.print_table(
         [
-            f"{entries[0]['evaluation']['n']:,} held-out rows",
+            f"{judged['n']:,} held-out rows",
             METRIC_NAMES[first],
             "95% interval",
-            METRIC_NAMES[others[0]],
+            *(METRIC_NAMES[key] for key in others),
             "ms",
             "USD/million",
         ],
-        [_entry_row(entry, first, others[0]) for entry in entries],
+        [_entry_row(entry, first, others) for entry in entries],
     )
+    if idle := judged.get("idle"):
+        from potstill.evaluate.figures import cost
+
+        nothing, everything = cost(idle["nothing"]), cost(idle["everything"])
+        print(f"1,000 rows cost {nothing} where nothing is flagged, {everything} where all is")
     _print_bill(report.get("bill"))
     for gate in report["gates"]:
         bounds = [
@@ -79,17 +87,24 @@ def _month_row(month: Mapping[str, Any]) -> list[str]:
     return row if month["teacher_usd"] is None else [*row, f"{month['teacher_usd']:,.2f}"]
 
 
-def _entry_row(entry: Mapping[str, Any], metric: str, second: str) -> list[str]:
+def _entry_row(entry: Mapping[str, Any], metric: str, others: Sequence[str]) -> list[str]:
     metrics = entry["evaluation"]["metrics"]
     score, latency, price = metrics[metric], entry["latency"], entry["usd_per_million"]
     return [
         f"{entry['evaluation']['name']} ({entry['role']})",
         f"{score['value']:.3f}",
         f"{score['low']:.3f} to {score['high']:.3f}",
-        f"{metrics[second]['value']:.3f}",
+        *(metric_text(key, metrics[key]["value"]) for key in others),
         f"{latency['p50_ms']:,.1f}" if latency else "unknown",
         f"{price:,.2f}" if price is not None else "unknown",
     ]
+
+
+def metric_text(key: str, value: float) -> str:
+    """A metric in its own unit."""
+    from potstill.evaluate.figures import COST, cost
+
+    return cost(value) if key == COST else f"{value:.3f}"
 
 
 def print_comparison(result: Comparison, examples: int) -> None:
@@ -102,13 +117,19 @@ def print_comparison(result: Comparison, examples: int) -> None:
             for name, d in result.differences.items()
         ],
     )
-    from potstill.evaluate.wording import PAIRED_TESTS, target_text
+    from potstill.evaluate.wording import METRIC_NAMES, paired_test, target_text
 
-    test = PAIRED_TESTS.get(result.kind, "McNemar")
-    print(
-        f"better in {result.wins} rows, worse in {result.losses}; {test} p = "
-        f"{result.p_value:.3g}; by {result.primary} the first is {result.outcome}"
-    )
+    if result.flag is not None:
+        print(
+            f"by {METRIC_NAMES[result.primary].lower()} of {result.flag!r} the first is "
+            f"{result.outcome}; it alone is right in {result.wins} rows, the second alone in "
+            f"{result.losses} (these counts test no ranking)"
+        )
+    else:
+        print(
+            f"better in {result.wins} rows, worse in {result.losses}; {paired_test(result)} p = "
+            f"{result.p_value:.3g}; by {result.primary} the first is {result.outcome}"
+        )
 
     differing = [row for row in result.rows if row.outcome != "tie"][:examples]
     if differing:

@@ -217,13 +217,23 @@ def _judge(predictor: Path, data: Path, columns: dict[str, Any], *, as_json: boo
 
 
 def _print_figures(found: Evaluation, title: str) -> None:
-    terminal.print_table(
-        [title, "value", "95% interval"],
-        [
-            (name, f"{value.value:.3f}", f"{value.low:.3f} to {value.high:.3f}")
-            for name, value in _figures(found).items()
-        ],
-    )
+    from potstill.cli.tables import metric_text
+
+    rows = [
+        (
+            name,
+            metric_text(name, v.value),
+            f"{metric_text(name, v.low)} to {metric_text(name, v.high)}",
+        )
+        for name, v in _figures(found).items()
+    ]
+    if (idle := found.idle) is not None:
+        at = next(place for place, row in enumerate(rows) if row[0] == "flag_cost") + 1
+        rows[at:at] = [
+            ("- where nothing is flagged", metric_text("flag_cost", idle.nothing), ""),
+            ("- where all is flagged", metric_text("flag_cost", idle.everything), ""),
+        ]
+    terminal.print_table([title, "value", "95% interval"], rows)
 
 
 def _watch(model: Path, against: Path, picks: Path | None, most: int, *, as_json: bool) -> None:

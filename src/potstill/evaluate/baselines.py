@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from potstill.data import Example, Input, Prediction, Target, labels_of, text_of
 from potstill.errors import DataError, MissingExtraError
 from potstill.evaluate.intervals import FloatArray
+from potstill.spec.flagging import FlagSpec
 
 MAJORITY = "majority"
 TFIDF = "TF-IDF + logistic regression"
@@ -80,18 +81,32 @@ class TfidfLogistic:
     name = TFIDF
 
     def __init__(
-        self, labels: tuple[str, ...], multilabel: bool, vectoriser: Any, heads: list[Any]
+        self,
+        labels: tuple[str, ...],
+        multilabel: bool,
+        vectoriser: Any,
+        heads: list[Any],
+        flag: FlagSpec | None = None,
     ) -> None:
         self.labels = labels
         self._multilabel = multilabel
         self._vectoriser = vectoriser
         self._heads = heads
+        self._flag = flag
 
     @classmethod
     def fit(
-        cls, train: Sequence[Example], labels: Sequence[str], multilabel: bool, seed: int = 0
+        cls,
+        train: Sequence[Example],
+        labels: Sequence[str],
+        multilabel: bool,
+        seed: int = 0,
+        flag: FlagSpec | None = None,
     ) -> Self:
         """Train on the rows.
+
+        A rare label whose errors have costs is answered from the probability that these set;
+        see `potstill.export.flagging`.
 
         A soft target is learnt by weighted expansion: its row counts once for each label,
         weighted with the label's probability, which gives the cross-entropy against the
@@ -115,7 +130,7 @@ class TfidfLogistic:
             heads = [_fit_head(features, pair, seed) for pair in pairs]
         else:
             heads = [_fit_head(features, shares, seed)]
-        return cls(order, multilabel, vectoriser, heads)
+        return cls(order, multilabel, vectoriser, heads, flag)
 
     def predict(self, inputs: Sequence[Input], /) -> list[Prediction]:
         """One prediction an input, with a probability for each label."""
@@ -134,6 +149,10 @@ class TfidfLogistic:
             target = tuple(label for label, score in scores.items() if score >= 0.5)
             return Prediction(target, float(np.maximum(row, 1 - row).prod()), scores)
         best = int(row.argmax())
+        if self._flag is not None and (costs := self._flag.costs) is not None:
+            flagged = self.labels.index(self._flag.label)
+            fair = costs.false_alarm / (costs.false_alarm + costs.miss)
+            best = flagged if row[flagged] >= fair else 1 - flagged
         return Prediction(self.labels[best], float(row[best]), scores)
 
 

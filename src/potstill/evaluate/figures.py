@@ -8,6 +8,9 @@ from potstill.evaluate.report import Fact
 MINUS = "\N{MINUS SIGN}"
 """The sign that is as wide as a plus."""
 
+COST = "flag_cost"
+"""The metric that is no share."""
+
 SMALLEST_SHOWN = 0.01
 """Milliseconds or US dollars below which no choice depends on the figure."""
 
@@ -37,6 +40,27 @@ class Numbers:
         text = f"{value:+.{self._decimals}f}".replace("-", MINUS)
         return text if text.strip(f"+{MINUS}0.") else text[1:]
 
+    def metric(self, key: str, value: float) -> str:
+        """A metric in its own unit: a share, or a cost."""
+        return cost(value) if key == COST else self.share(value)
+
+    def metric_interval(self, key: str, interval: Interval) -> str:
+        """A metric and its interval, in its own unit."""
+        return f"{self.metric(key, interval.value)} {self.metric_bounds(key, interval)}"
+
+    def metric_bounds(self, key: str, interval: Interval) -> str:
+        """The interval of a metric, in its own unit."""
+        return f"[{self.metric(key, interval.low)}, {self.metric(key, interval.high)}]"
+
+    def metric_difference(self, key: str, gap: Interval) -> tuple[str, str]:
+        """The difference of a metric, and its interval."""
+        if key != COST:
+            return self.signed(gap.value), f"[{self.signed(gap.low)}, {self.signed(gap.high)}]"
+        value, low, high = (
+            ("+" if one > 0 else "") + cost(one) for one in (gap.value, gap.low, gap.high)
+        )
+        return value, f"[{low}, {high}]"
+
     def bounds(self, interval: Interval) -> str:
         """The interval alone, ``[0.68, 0.80]``."""
         return f"[{self.share(interval.low)}, {self.share(interval.high)}]"
@@ -49,6 +73,11 @@ class Numbers:
         """A difference and its interval."""
         low, high = self.signed(interval.low), self.signed(interval.high)
         return f"{self.signed(interval.value)} [{low}, {high}]"
+
+
+def cost(value: float) -> str:
+    """A cost in the unit of the task: whole from a hundred on, else with one decimal."""
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}").replace("-", MINUS)
 
 
 def milliseconds(value: float) -> str:

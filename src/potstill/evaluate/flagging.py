@@ -16,9 +16,58 @@ from potstill.evaluate.intervals import (
     difference_interval,
     percentile_intervals,
 )
+from potstill.evaluate.record import Record
+from potstill.spec.flagging import Costs
 
 _DRAWS_AT_A_TIME = 4_000_000
 """Entries of the (resample, row) matrix that are held at a time."""
+
+
+COST_ROWS = 1000
+"""Rows that a cost is told for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleCosts(Record):
+    """What `COST_ROWS` rows cost without any model, in the unit of the task's costs.
+
+    Attributes:
+        nothing: where nothing is flagged: the misses.
+        everything: where all is flagged: the false alarms.
+    """
+
+    nothing: float
+    everything: float
+
+    @classmethod
+    def of(cls, coded: Coded, label: str, costs: Costs) -> IdleCosts:
+        """Count the rows that have the label, and the others."""
+        share = float(coded.gold[:, coded.labels.index(label)].mean())
+        return cls(
+            nothing=COST_ROWS * share * costs.miss,
+            everything=COST_ROWS * (1.0 - share) * costs.false_alarm,
+        )
+
+
+def cost_shares(
+    hits: FloatArray, flagged: FloatArray, gold: FloatArray, costs: Costs
+) -> FloatArray:
+    """What misses and false alarms cost, as a sum over rows of shares of the dearer of the two.
+
+    Args:
+        hits: flagged rows that have the label, of one or many resamples (...,).
+        flagged: flagged rows (...,).
+        gold: rows that have the label (...,).
+        costs: of both kinds of errors.
+    """
+    spent = costs.miss * (gold - hits) + costs.false_alarm * (flagged - hits)
+    return spent / max(costs.miss, costs.false_alarm)
+
+
+def in_cost(share: Interval, costs: Costs) -> Interval:
+    """A mean of `cost_shares`, or a difference of two, as the cost of `COST_ROWS` rows."""
+    unit = COST_ROWS * max(costs.miss, costs.false_alarm)
+    return Interval(unit * share.value, unit * share.low, unit * share.high)
 
 
 def average_precision(

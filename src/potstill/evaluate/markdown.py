@@ -17,13 +17,13 @@ from potstill.evaluate.teaching import (
     TeachingFacts,
 )
 from potstill.evaluate.wording import (
-    METRIC_NOTES,
     MISTAKES,
-    PAIRED_TESTS,
     bill_note,
     bound,
     figure_name,
     headline,
+    metric_note,
+    paired_test,
     shown_metrics,
     target_text,
     verdicts,
@@ -61,7 +61,7 @@ def markdown(report: Report) -> str:
             parts.append(_table(title, ["", ""], rows))
     parts.append(
         f"Brackets hold 95% intervals over {evaluation.n:,} held-out gold rows. "
-        + METRIC_NOTES[evaluation.kind]
+        + metric_note(evaluation)
     )
     return "\n\n".join(parts) + "\n"
 
@@ -71,7 +71,7 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
     rows = (
         [
             f"{entry.name} ({entry.role})",
-            *(numbers.interval(entry.evaluation.metrics[key]) for key, _ in metrics),
+            *(numbers.metric_interval(key, entry.evaluation.metrics[key]) for key, _ in metrics),
             str(entry.evaluation.unanswered),
             milliseconds(entry.latency.p50_ms) if entry.latency else _UNKNOWN,
             milliseconds(entry.latency.p95_ms) if entry.latency else _UNKNOWN,
@@ -87,7 +87,7 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
             [
                 " against ".join(one.names),
                 *(
-                    numbers.signed_interval(one.differences[key])
+                    " ".join(numbers.metric_difference(key, one.differences[key]))
                     if key in one.differences
                     else _UNKNOWN
                     for key, _ in metrics
@@ -98,7 +98,7 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
             ]
             for one in report.comparisons
         )
-        test = PAIRED_TESTS.get(report.student.evaluation.kind, "McNemar")
+        test = paired_test(report.student.evaluation)
         header = ["", *names, "Won / lost / tied", test, "Finding"]
         parts.append(_table("Paired tests", header, compared))
     return parts

@@ -116,7 +116,7 @@ class LabelMeasure:
             seed=seed,
             name=name,
             outside=outside,
-            flag=None if self.flag is None else self.flag.label,
+            flag=self.flag,
             thresholds=thresholds,
         )
 
@@ -137,7 +137,7 @@ class LabelMeasure:
             labels=self.labels,
             multilabel=self.multilabel,
             names=names,
-            flag=None if self.flag is None else self.flag.label,
+            flag=self.flag,
             seed=seed,
         )
 
@@ -155,7 +155,7 @@ class LabelMeasure:
     def baselines(self, train: Sequence[Example], *, seed: int) -> list[Predictor]:
         """A logistic regression on word statistics, and the most frequent answer."""
         return [
-            TfidfLogistic.fit(train, self.labels, self.multilabel, seed),
+            TfidfLogistic.fit(train, self.labels, self.multilabel, seed, flag=self.flag),
             Majority.fit(train, self.labels, self.multilabel),
         ]
 

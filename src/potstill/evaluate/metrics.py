@@ -27,7 +27,7 @@ from potstill.evaluate.calibration import (
 )
 from potstill.evaluate.coding import BoolArray, Coded, code
 from potstill.evaluate.decisions import FieldDecisions
-from potstill.evaluate.flagging import average_precision
+from potstill.evaluate.flagging import IdleCosts, average_precision, cost_shares, in_cost
 from potstill.evaluate.intervals import (
     FEW_ROWS,
     FloatArray,
@@ -41,6 +41,7 @@ from potstill.evaluate.intervals import (
 from potstill.evaluate.record import Record
 from potstill.evaluate.selective import Selective, selective
 from potstill.evaluate.written import Written
+from potstill.spec.flagging import Costs, FlagSpec
 from potstill.spec.task import TaskType
 
 RESAMPLES = 2000
@@ -123,7 +124,9 @@ class Evaluation(Record):
             answers included. Multilabel: errors alone, each missing label of a row paired
             with each label added to it.
         warnings: sentences that a reader must see beside the figures.
-        flag: the rare label that is looked for; `metrics` then has its `average_precision`.
+        flag: the rare label that is looked for; `metrics` then has its `average_precision`, its
+            `flag_precision` and `flag_recall`, and where errors have costs its `flag_cost`.
+        idle: what rows cost without a model, where errors have costs.
         selective: what it defers, and how right it is on the rest; None where it answers
             everything. The figures above take a deferred target for an answer.
         per_field: of an extraction the decisions on each field.
@@ -142,6 +145,7 @@ class Evaluation(Record):
     confusion: tuple[Confusion, ...]
     warnings: tuple[str, ...]
     flag: str | None = None
+    idle: IdleCosts | None = None
     selective: Selective | None = None
     per_field: tuple[FieldDecisions, ...] = ()
     written: Written | None = None
@@ -198,7 +202,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     name: str = "",
     outside: Sequence[Prediction] = (),
-    flag: str | None = None,
+    flag: FlagSpec | None = None,
     thresholds: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Judge predictions against gold, every figure with a bootstrap interval.
@@ -212,7 +216,7 @@ def evaluate(
         resamples: number of bootstrap resamples.
         name: the predictor, for tables.
         outside: predictions of rows that fit none of the labels; they count in `selective`.
-        flag: the rare label that is looked for.
+        flag: the rare label that is looked for, and what errors cost.
         thresholds: from which probability the predictor answers a label, where it has thresholds.
 
     Raises:
@@ -241,10 +245,14 @@ def evaluate(
     )
     macro = basic_interval(float(here.macro_f1), many.macro_f1, coded.n)
     metrics = {"accuracy": flat[0], "macro_f1": macro, "micro_f1": flat[1]}
+    per_label = label_scores(coded.labels, here, many, thresholds or {})
     if flag is not None:
-        metrics["average_precision"] = average_precision(
-            predictions, coded, flag, resamples=resamples, seed=seed
-        )
+        ranked = average_precision(predictions, coded, flag.label, resamples=resamples, seed=seed)
+        flagged = per_label[coded.labels.index(flag.label)]
+        told = {"flag_precision": flagged.precision, "flag_recall": flagged.recall}
+        if flag.costs is not None:
+            told["flag_cost"] = _cost(here, many, coded, flag.label, flag.costs)
+        metrics = {"average_precision": ranked, **told, **metrics}
     return Evaluation(
         name=name,
         kind="multilabel" if multilabel else "classification",
@@ -252,12 +260,15 @@ def evaluate(
         n=coded.n,
         unanswered=int((~coded.answered).sum()),
         metrics=metrics,
-        per_label=label_scores(coded.labels, here, many, thresholds or {}),
+        per_label=per_label,
         calibration=calibration(bins, many_bins, chance_ece(coded, resamples=resamples, seed=seed)),
         coverage=coverage_curve(levels, covered, many_covered, coded.n),
         confusion=_confusion(coded, multilabel=multilabel),
         warnings=_warnings(coded),
-        flag=flag,
+        flag=None if flag is None else flag.label,
+        idle=None
+        if flag is None or flag.costs is None
+        else IdleCosts.of(coded, flag.label, flag.costs),
         selective=selective(predictions, gold, outside, resamples=resamples, seed=seed)
         if outside or any(given.deferred for given in predictions)
         else None,
@@ -336,6 +347,17 @@ def label_scores(
         )
         for index, label in enumerate(labels)
     )
+
+
+def of_label(sums: LabelSums, index: int) -> LabelSums:
+    """The sums of one label alone (...,)."""
+    return LabelSums(*(part[..., index] for part in sums))
+
+
+def _cost(here: LabelSums, many: LabelSums, coded: Coded, label: str, costs: Costs) -> Interval:
+    index = coded.labels.index(label)
+    mean, spread = (cost_shares(*of_label(sums, index), costs) / coded.n for sums in (here, many))
+    return in_cost(percentile_intervals(np.array([mean]), spread[:, None], coded.n)[0], costs)
 
 
 def _confusion(coded: Coded, *, multilabel: bool) -> tuple[Confusion, ...]:

@@ -10,20 +10,24 @@ import numpy as np
 
 from potstill.data import Example, Prediction, Target
 from potstill.evaluate.coding import code
-from potstill.evaluate.flagging import average_precision_difference
+from potstill.evaluate.flagging import average_precision_difference, cost_shares, in_cost
 from potstill.evaluate.intervals import (
     FloatArray,
     Interval,
     difference_interval,
+    ratio,
     resampled_sums,
 )
 from potstill.evaluate.metrics import (
     PRIMARY,
     RESAMPLES,
+    LabelSums,
     label_columns,
+    of_label,
     split_label_sums,
 )
 from potstill.evaluate.record import Record
+from potstill.spec.flagging import FlagSpec
 from potstill.spec.task import TaskType
 
 SIGNIFICANCE = 0.05
@@ -138,7 +142,7 @@ def compare(
     labels: Sequence[str],
     multilabel: bool = False,
     names: tuple[str, str] = ("a", "b"),
-    flag: str | None = None,
+    flag: FlagSpec | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Comparison:
@@ -174,17 +178,20 @@ def compare(
     )
     sums = columns.sum(axis=0, dtype=float)
     here = _differences(sums[None], first.n)
-    many = _differences(resampled_sums(columns, resamples=resamples, seed=seed), first.n)
+    resampled = resampled_sums(columns, resamples=resamples, seed=seed)
+    many = _differences(resampled, first.n)
     differences = {name: difference_interval(float(here[name][0]), many[name]) for name in here}
     if flag is not None:
-        differences["average_precision"] = average_precision_difference(
-            (a, b), first, flag, resamples=resamples, seed=seed
+        ranked = average_precision_difference(
+            (a, b), first, flag.label, resamples=resamples, seed=seed
         )
+        flagged = _flag_differences(sums, resampled, first.n, first.labels.index(flag.label), flag)
+        differences = {"average_precision": ranked, **flagged, **differences}
     return Comparison(
         names=names,
         kind="multilabel" if multilabel else "classification",
         n=first.n,
-        flag=flag,
+        flag=None if flag is None else flag.label,
         differences=differences,
         wins=int(won.sum()),
         losses=int(lost.sum()),
@@ -207,6 +214,38 @@ def _differences(sums: FloatArray, rows: int) -> dict[str, FloatArray]:
     """First minus second, (resample,) each, of sums (resample, 2 * (1 + 3 * label))."""
     first, second = (_figures(half, rows) for half in np.split(sums, 2, axis=1))
     return {name: first[name] - second[name] for name in first}
+
+
+def _flag_differences(
+    sums: FloatArray, resampled: FloatArray, rows: int, label: int, flag: FlagSpec
+) -> dict[str, Interval]:
+    """Of precision, recall and cost at the threshold, first minus second."""
+
+    def figures(halves: FloatArray) -> dict[str, FloatArray]:
+        first, second = (
+            of_label(split_label_sums(half[:, 1:]), label) for half in np.split(halves, 2, axis=1)
+        )
+        return {
+            name: _flagged(first, rows, flag)[name] - other
+            for name, other in _flagged(second, rows, flag).items()
+        }
+
+    here, many = figures(sums[None]), figures(resampled)
+    found = {name: difference_interval(float(here[name][0]), many[name]) for name in here}
+    if flag.costs is not None:
+        found["flag_cost"] = in_cost(found["flag_cost"], flag.costs)
+    return found
+
+
+def _flagged(sums: LabelSums, rows: int, flag: FlagSpec) -> dict[str, FloatArray]:
+    """Precision, recall and share of the greatest cost of one label, 0 where nothing is divided."""
+    found = {
+        "flag_precision": np.nan_to_num(ratio(sums.hits, sums.predicted)),
+        "flag_recall": np.nan_to_num(ratio(sums.hits, sums.gold)),
+    }
+    if flag.costs is not None:
+        found["flag_cost"] = cost_shares(*sums, flag.costs) / rows
+    return found
 
 
 def _figures(sums: FloatArray, rows: int) -> dict[str, FloatArray]:

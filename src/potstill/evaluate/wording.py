@@ -8,8 +8,10 @@ from typing import Literal
 from potstill.data import Extraction, Money, Scalar, Target, Text, labels_of
 from potstill.evaluate.bill import HOURS_PER_MONTH, Bill
 from potstill.evaluate.figures import (
+    COST,
     MINUS,
     Numbers,
+    cost,
     dollars,
     exact_dollars,
     exact_milliseconds,
@@ -29,6 +31,9 @@ METRIC_NAMES = {
     "macro_f1": "Macro-F1",
     "micro_f1": "Micro-F1",
     "average_precision": "Average precision",
+    "flag_precision": "Precision of the flag",
+    "flag_recall": "Recall of the flag",
+    "flag_cost": "Cost of 1,000 rows",
     "value_f1": "Value F1",
     "span_f1": "Exact-span F1",
     "document_accuracy": "Documents all right",
@@ -42,6 +47,10 @@ METRIC_NAMES = {
 _LABEL_NOTE = (
     "Macro-F1 is the mean over the labels that occur in gold or answers; a ratio without a "
     "denominator counts as 0."
+)
+_FLAG_NOTE = (
+    "Average precision ranks the rows by the probability of the flagged label; precision and "
+    "recall are those at the threshold."
 )
 METRIC_NOTES: dict[TaskType, str] = {
     "classification": _LABEL_NOTE,
@@ -64,8 +73,8 @@ MISTAKES = {
 }
 """Titles of the list of mistakes, where it is not that of the surest ones."""
 
-PAIRED_TESTS = {"generation": "Sign test"}
-"""What the p-value of a comparison is of, where it is not McNemar's test."""
+FLAG_METRICS = ("average_precision", "flag_precision", "flag_recall", "flag_cost")
+"""The metrics in the main table where a rare label is looked for."""
 
 SHOWN_METRICS: dict[TaskType, tuple[str, ...]] = {
     # Micro-F1 of one label a row repeats its accuracy.
@@ -113,14 +122,34 @@ def bound(name: str, value: float) -> str:
     """A figure of a gate, in its own unit."""
     if name == "latency_p95_ms":
         return f"{exact_milliseconds(value)} ms"
+    if name == COST:
+        return cost(value)
     if name == "usd_per_million":
         return f"USD {exact_dollars(value)}"
     return f"{value:.3f}".replace("-", MINUS)
 
 
+def paired_test(judged: Evaluation | Comparison) -> str:
+    """The test that the p-value of a comparison is of, and of what where that is not plain."""
+    if judged.flag is not None:
+        return "McNemar, of rows right"
+    return "Sign test" if judged.kind == "generation" else "McNemar"
+
+
+def metric_note(evaluation: Evaluation) -> str:
+    """What the metrics mean, for a reader of the report."""
+    note = METRIC_NOTES[evaluation.kind]
+    return note if evaluation.flag is None else f"{_FLAG_NOTE} {note}"
+
+
+def shown_keys(kind: TaskType, flag: str | None) -> tuple[str, ...]:
+    """Keys of the metrics in the main table, the deciding one first."""
+    return SHOWN_METRICS[kind] if flag is None else FLAG_METRICS
+
+
 def shown_metrics(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Keys and names of the metrics in the main table, the deciding one first."""
-    keys = dict.fromkeys((evaluation.primary, *SHOWN_METRICS[evaluation.kind]))
+    keys = shown_keys(evaluation.kind, evaluation.flag)
     renamed = {"accuracy": "All labels right"} if evaluation.multilabel else {}
     return [(key, renamed.get(key, METRIC_NAMES[key])) for key in keys if key in evaluation.metrics]
 
@@ -158,7 +187,8 @@ def headline(report: Report) -> str:
     else:
         metric = METRIC_NAMES[evaluation.primary]
         named = metric if metric.isupper() or "ROUGE" in metric else metric[0].lower() + metric[1:]
-        opening = f"{student.name} reaches a {named} of {scored} on {_rows(evaluation.n)}"
+        article = "an" if named[0] in "aeiou" else "a"
+        opening = f"{student.name} reaches {article} {named} of {scored} on {_rows(evaluation.n)}"
     text = opening + _in_time(student)
     if teacher is not None:
         text += f"; {teacher.name} {numbers.share(teacher.evaluation.score.value)}"
@@ -177,6 +207,7 @@ def verdicts(report: Report) -> list[Verdict]:
         if compared.names[0] == report.student.name
     ]
     for finding in (
+        _flagging(report, numbers),
         _faithful(report, numbers),
         _calibrated(report, numbers),
         _confident(report, numbers),
@@ -219,10 +250,9 @@ def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict
     other = compared.names[1]
     plain = report.baseline is not None and other == report.baseline.name
     metric = METRIC_NAMES[compared.primary]
-    counts = (
-        f"{metric} {numbers.signed_interval(compared.difference)}; {compared.wins} rows won, "
-        f"{compared.losses} lost, {p_text(compared.p_value)}"
-    )
+    counts = f"{metric} {numbers.signed_interval(compared.difference)}"
+    if compared.flag is None:
+        counts += f"; {compared.wins} rows won, {compared.losses} lost, {p_text(compared.p_value)}"
     if compared.outcome == "better":
         return Verdict(f"Against {other}", f"The student is better: {counts}.", "good")
     if compared.outcome == "worse":
@@ -234,6 +264,28 @@ def _compared(report: Report, compared: Comparison, numbers: Numbers) -> Verdict
         text += " On these rows the student has not earned its place over a plain baseline."
         return Verdict(f"Against {other}", text, "bad")
     return Verdict(f"Against {other}", text)
+
+
+def _flagging(report: Report, numbers: Numbers) -> Verdict | None:
+    """How well a rare label is flagged at the threshold, and what the errors cost."""
+    judged = report.student.evaluation
+    if judged.flag is None or "flag_precision" not in judged.metrics:
+        return None
+    precision, recall = (judged.metrics[f"flag_{name}"] for name in ("precision", "recall"))
+    text = (
+        f"At its threshold {numbers.interval(precision)} of what it flags as {judged.flag} is "
+        f"right, and it finds {numbers.interval(recall)} of what there is."
+    )
+    if judged.idle is None:
+        return Verdict("Flag", text)
+    spent, idle = judged.metrics[COST], judged.idle
+    text += (
+        f" Its errors in 1,000 rows cost {numbers.metric_interval(COST, spent)}; to flag nothing "
+        f"costs {cost(idle.nothing)}, to flag all {cost(idle.everything)}."
+    )
+    saves = spent.high < min(idle.nothing, idle.everything)
+    worse = spent.value >= min(idle.nothing, idle.everything)
+    return Verdict("Flag", text, "good" if saves else "bad" if worse else "plain")
 
 
 def _faithful(report: Report, numbers: Numbers) -> Verdict | None:

@@ -66,12 +66,12 @@ def measured_gates(
         defers: whether the model may leave an answer open.
         taught: whether there is a teacher to stand beside.
     """
-    found: list[GateName] = list(_BY_TYPE[kind])
+    found = _BY_TYPE[kind]
     if flag is not None:
-        found += ["average_precision", "flag_precision", "flag_recall"]
-        found += ["flag_cost"] if flag.costs is not None else []
+        found = (*found, "average_precision", "flag_precision", "flag_recall")
+        found = found if flag.costs is None else (*found, "flag_cost")
     if defers:
-        found += ["coverage", "answered_error"]
+        found = (*found, "coverage", "answered_error")
     if taught:
-        found.append("teacher_gap")
+        found = (*found, "teacher_gap")
     return (*found, "latency_p95_ms", "usd_per_million")
