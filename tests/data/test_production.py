@@ -3,6 +3,7 @@ import json
 import pytest
 
 from potstill.data import Prediction
+from potstill.data.extraction import Extraction, Value
 from potstill.data.production import Kept, kept_folder, read_kept
 from potstill.errors import DataError
 
@@ -37,6 +38,8 @@ def kept(**changes):
         kept(prediction=Prediction(("a", "b"), 0.5), answer=("a",)),
         kept(prediction=Prediction(("a",), 0.5, deferred="unsure")),
         kept(prediction=Prediction(None, None, deferred="failed"), by="nobody"),
+        kept(prediction=Prediction(Extraction({"a": (Value("x"),)}, ("a", "b")), 0.5)),
+        kept(prediction=Prediction(Extraction({}, ("b",)), 0.0, deferred="unsure")),
     ],
 )
 def test_a_row_comes_back_as_it_was(row):

@@ -49,8 +49,7 @@ def shown(part: Any) -> Any:
             row.pop("scores", None)
             return row
         case Extraction():
-            held = part.to_json()["fields"]
-            return {name: None if name in part.unsure else held[name] for name in held}
+            return {**part.to_json()["fields"], **dict.fromkeys(part.unsure)}
         case Text() | Value():
             return part.to_json()
         case Money(amount, currency):

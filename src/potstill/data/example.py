@@ -231,8 +231,8 @@ class Prediction:
         """``{"label" or "labels" or "fields" or "text": …, "confidence": …, "scores": {…}}``.
 
         A deferred prediction has null for its label, ``deferred`` with the reason, and the
-        target as ``guess``. The fields that are unsure of an extraction are null as well, and
-        stand in ``guess``.
+        target as ``guess``. The fields that are unsure of an extraction are null as well: their
+        names stand in ``unsure`` of ``guess``, with the values that there are.
         """
         row = _answer_to_json(self.target, answered=self.deferred is None)
         if self.deferred is not None:
@@ -253,14 +253,20 @@ def _answer_to_json(target: Target | None, *, answered: bool) -> dict[str, Any]:
     if isinstance(target, Text):
         return target.to_json() if answered else {"text": None}
     if isinstance(target, Extraction):
-        held = target.to_json()["fields"]
-        unsure = target.unsure if answered else tuple(held)
-        row: dict[str, Any] = {
-            "fields": {name: None if name in unsure else found for name, found in held.items()}
-        }
-        guessed = {name: held[name] for name in unsure if name in held}
-        return {**row, "guess": {"fields": guessed}} if guessed else row
+        return _fields_to_json(target, answered=answered)
     return {"labels" if isinstance(target, tuple) else "label": target if answered else None}
+
+
+def _fields_to_json(target: Extraction, *, answered: bool) -> dict[str, Any]:
+    """The answered fields; null for those that are unsure, whether or not there is a guess."""
+    guess = target.to_json()
+    held = guess["fields"]
+    withheld = dict.fromkeys(target.unsure if answered else (*held, *target.unsure))
+    row: dict[str, Any] = {"fields": {**held, **withheld}}
+    if withheld:
+        guess["fields"] = {name: held[name] for name in withheld if name in held}
+        row["guess"] = guess
+    return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,11 +161,12 @@ def _target_of(row: Mapping[str, Any]) -> Target | None:
     """What was predicted, be it an answer or a guess."""
     guess = row.get("guess")
     if "fields" in row:
-        guessed: Mapping[str, Any] = (guess or {}).get("fields", {})
-        unsure = () if "deferred" in row else tuple(guessed)
-        held = {
-            name: guessed[name] if found is None else found for name, found in row["fields"].items()
-        }
+        guess = guess or {}
+        guessed: Mapping[str, Any] = guess.get("fields", {})
+        # Records of before named no field that was unsure without a value.
+        unsure = guess.get("unsure", () if "deferred" in row else tuple(guessed))
+        said = {name: found for name, found in row["fields"].items() if found is not None}
+        held = {**said, **guessed}
         return Extraction.from_json({"fields": held, "unsure": unsure})
     if "deferred" in row:
         return target_from_json(guess)

@@ -44,7 +44,8 @@ def _said(answer: Mapping[str, Any], label: Schema) -> Schema:
         case "extraction":
             fields = _fields(answer["fields"])
             scores = _scores({"enum": [*answer["fields"]]})
-            own = {"fields": fields, "guess": _object({"fields": fields}), "scores": scores}
+            guess = _object({"fields": fields, "unsure": _list({"enum": [*answer["fields"]]})})
+            own = {"fields": fields, "guess": guess, "scores": scores}
         case "generation":
             text = {"text": {"type": ["string", "null"]}}
             own = {**text, "guarded": _list(_TEXT), "guess": _object(text)}

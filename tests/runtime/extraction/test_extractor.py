@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from potstill.data import Prediction, Predictor
 from potstill.data.extraction import Extraction
 from potstill.errors import DataError, ModelError
 from potstill.runtime import load_model
-from potstill.runtime.extraction.decision import ExtractionDecision
+from potstill.runtime.extraction.decision import ExtractionDecision, Line
 from potstill.runtime.extraction.extractor import Extractor, said
 from potstill.spec.extraction import FieldSpec, WindowSpec
 
@@ -186,13 +187,14 @@ def test_tokens_are_counted_as_often_as_they_are_read(extractor: Extractor) -> N
 
 
 def test_ten_megabytes_are_read_to_the_end_in_bounded_memory(tmp_path: Path) -> None:
-    # Tokenised at once, these million words alone would take hundreds of megabytes.
+    # Tokenised at once, these million words alone would take hundreds of megabytes, and so would
+    # the places that look like a value.
     write_extractor(tmp_path, windows=WindowSpec(tokens=512, widest_value=6))
     script = (
         "import resource, sys\n"
         "from potstill.runtime import load_model\n"
         "model = load_model(sys.argv[1], workers=2)\n"
-        "text = ('y' * 9 + ' ') * 1_000_000 + 'kite inc, nike, 2001-04-18'\n"
+        "text = ('y' * 9 + ' maybe, ') * 600_000 + 'kite inc, nike, 2001-04-18'\n"
         "model.predict(text[-10_000:])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "answer = model.predict(text)\n"
@@ -219,6 +221,18 @@ def test_a_field_that_is_less_sure_than_the_task_wants_is_a_guess(
     shown = answer.to_json()
     assert shown["fields"]["term"] is None
     assert shown["guess"]["fields"]["term"][0]["value"] == "7 years"
+    assert shown["guess"]["unsure"] == ["party", "term"]
+
+
+def test_a_field_of_which_nothing_sure_is_known_is_null_and_not_absent(
+    make_extractor: Callable[..., Extractor],
+) -> None:
+    plain = ExtractionDecision.plain(FIELDS, min_confidence=0.9)
+    half = replace(plain.rules["term"], absent=Line(0.0, 0.0))
+    decision = replace(plain, rules={**plain.rules, "term": half})
+    shown = make_extractor(decision=decision).predict("nike nothing").to_json()
+    assert shown["fields"] == {"party": shown["fields"]["party"], "term": None}
+    assert shown["guess"] == {"fields": {}, "unsure": ["term"]}
 
 
 def test_without_a_required_field_the_whole_answer_is_deferred(
@@ -231,6 +245,8 @@ def test_without_a_required_field_the_whole_answer_is_deferred(
     assert (guessed.deferred, values(guessed)) == ("unsure", {"party": ["maybe"]})
     nothing = model.predict("")
     assert (nothing.deferred, values(nothing)) == ("unsure", {})
+    assert nothing.to_json()["fields"] == {"party": None}
+    assert nothing.to_json()["guess"] == {"fields": {}, "unsure": ["party"]}
     assert nothing.confidence == 0.0
 
 
