@@ -54,6 +54,14 @@ def test_only_the_guards_of_the_task_stand() -> None:
             ("length", "repetition"),
         ),
         ("It delivers. It delivers.", "It delivers.", ("repetition",)),
+        ("You may not copy. You may not", "You may not copy.", ("repetition",)),
+        (
+            "You pay 500 dollars. You pay Google. You deliver within",
+            "You pay 500 dollars.",
+            ("copied",),
+        ),
+        ("You pay Google within", "instead", ("copied",)),
+        ("賣方須交貨。買方須付款給賣方。", "賣方須交貨。", ("length",)),
         ("  ", "instead", ("length",)),
     ],
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from potstill.data.counting import count_words
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,8 +31,8 @@ class Sentence:
 
     @property
     def words(self) -> int:
-        """Runs of characters between white space."""
-        return len(self.text.split())
+        """Its words; see `count_words`."""
+        return count_words(self.text)
 
 
 def split_sentences(text: str, language: str = "en") -> list[Sentence]:

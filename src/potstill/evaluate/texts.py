@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from potstill.data import Example, Input, Prediction, Text, document_of
+from potstill.data.counting import count_words, first_words
 from potstill.data.rouge import rouge
 from potstill.data.sentences import split_sentences
 from potstill.errors import DataError
@@ -54,12 +55,13 @@ class Lead:
 
     def _lead(self, document: str) -> str:
         taken: list[str] = []
+        left = self._max_words
         for sentence in split_sentences(document)[: self._sentences]:
-            words = sentence.text.split()
-            if taken and len(taken) + len(words) > self._max_words:
+            if taken and sentence.words > left:
                 break
-            taken += words
-        return " ".join(taken[: self._max_words])
+            taken.append(sentence.text)
+            left -= sentence.words
+        return first_words(" ".join(taken), self._max_words)
 
 
 def evaluate_texts(
@@ -108,9 +110,9 @@ def evaluate_texts(
         confusion=(),
         warnings=(),
         written=Written(
-            words=_mean([_words(answer.text) for answer, _ in told]),
-            gold_words=_mean([_words(_gold_of(row).text) for row in gold]),
-            longer=sum(_words(answer.text) > _words(row.text) for answer, row in told),
+            words=_mean([count_words(answer.text) for answer, _ in told]),
+            gold_words=_mean([count_words(_gold_of(row).text) for row in gold]),
+            longer=sum(count_words(answer.text) > count_words(row.text) for answer, row in told),
             guarded=sum(bool(answer.guarded) for answer, _ in told),
         ),
     )
@@ -205,10 +207,6 @@ def _copied(text: str, source: str) -> float:
 def _pairs(text: str) -> list[tuple[str, str]]:
     words = [word.strip(".,;:!?\"'()").lower() for word in text.split()]
     return list(pairwise(words))
-
-
-def _words(text: str) -> int:
-    return len(text.split())
 
 
 def _means(columns: FloatArray, *, resamples: int, seed: int) -> list[Interval]:

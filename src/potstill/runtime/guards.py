@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from potstill.data.counting import count_words
 from potstill.data.example import Text
-from potstill.data.sentences import split_sentences
+from potstill.data.sentences import Sentence, split_sentences
 from potstill.runtime.facts import Facts
 from potstill.spec.generation import Guard, TextSpec
 
 _SHORTEST_REPEATED_WORDS = 3
+_SENTENCE_ENDS = ".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
+_CLOSING = "\"')]}\u2019\u201d\u00bb\u300d\u300f\uff09 "
+
 _MOST_REPEATED = 0.3
 """Share of a sentence that the same three words, said at least three times, may fill."""
 
@@ -52,6 +56,8 @@ def guard(text: str, source: str, spec: TextSpec) -> Verdict:
 def repair(text: str, source: str, spec: TextSpec, instead: Callable[[], str]) -> Text:
     """The text, without the sentences that break a guard, or another one in its place.
 
+    A last sentence that was broken off goes as well where a whole one stands before it.
+
     Args:
         text: what was written.
         source: what it was written about, its context included.
@@ -66,8 +72,8 @@ def repair(text: str, source: str, spec: TextSpec, instead: Callable[[], str]) -
     if verdict.ok and text.strip():
         return Text(text)
     kept: list[str] = []
-    for sentence in split_sentences(text):
-        longer = [*kept, sentence.text]
+    for sentence in _whole_ones(text):
+        longer = [*kept, sentence]
         if _guard(" ".join(longer), facts, spec).ok:
             kept = longer
     # Nothing at all breaks no guard of the task, and is too short for an answer.
@@ -82,7 +88,11 @@ def invented(text: str, source: str) -> tuple[str, ...]:
 def repeated(text: str) -> str | None:
     """What a text says over and over: a sentence twice, or words of one again and again."""
     seen: set[str] = set()
-    for sentence in split_sentences(text):
+    *_, last = sentences = split_sentences(text) or [Sentence("", 0, 0)]
+    begun = "" if _is_whole(last.text) else last.text.lower()
+    if begun and any(one.text.lower().startswith(begun) for one in sentences[:-1]):
+        return last.text
+    for sentence in sentences:
         said = sentence.text.lower().rstrip(".!? ")
         if said in seen:
             return sentence.text
@@ -91,6 +101,18 @@ def repeated(text: str) -> str | None:
         if run is not None:
             return run
     return None
+
+
+def _whole_ones(text: str) -> list[str]:
+    """The sentences of a text, without a last one that was broken off after a whole one."""
+    said = [sentence.text for sentence in split_sentences(text)]
+    if any(map(_is_whole, said)) and not _is_whole(said[-1]):
+        return said[:-1]
+    return said
+
+
+def _is_whole(sentence: str) -> bool:
+    return sentence.rstrip(_CLOSING).endswith(tuple(_SENTENCE_ENDS))
 
 
 def _guard(text: str, facts: Facts, spec: TextSpec) -> Verdict:
@@ -103,7 +125,7 @@ def _guard(text: str, facts: Facts, spec: TextSpec) -> Verdict:
 
 
 def _length(text: str, _: Facts, spec: TextSpec) -> str | None:
-    words = len(text.split())
+    words = count_words(text)
     return f"{words} words, allowed are {spec.max_words}" if words > spec.max_words else None
 
 

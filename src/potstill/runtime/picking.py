@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from potstill.data.counting import first_words
 from potstill.data.example import Input, Text, document_of
 from potstill.data.sentences import Sentence, split_sentences
 from potstill.runtime.extraction.windows import Window, WindowReader
@@ -72,8 +73,8 @@ class PickDecision:
         best, *rest = np.argsort(-self.scores(sentences, tokens), kind="stable").tolist()
         left = self.max_words - sentences[best].words
         if left < 0:
-            words = sentences[best].text.split()[: self.max_words]
-            return Text(" ".join(words), guarded=("length",))
+            cut = first_words(sentences[best].text, self.max_words)
+            return Text(cut, guarded=("length",))
         taken = [best]
         for at in rest:
             if len(taken) < self.most_sentences and sentences[at].words <= left:

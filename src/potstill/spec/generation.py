@@ -15,7 +15,7 @@ class TextSpec(Spec):
     """The text that is wanted: how long, in which style, and which guards stand before it."""
 
     max_words: Annotated[int, Field(ge=1, le=1000)] = 60
-    """Words of the longest text."""
+    """Words of the longest text; in scripts without spaces between words, letters."""
     rubric: list[str] = []
     """What a good text is, a sentence each; told to the teacher and to the judge."""
     guards: list[Guard] = ["length", "copied", "repetition"]
