@@ -50,3 +50,18 @@ def test_it_says_why_and_what_became_of_the_rest(frontier: Frontier) -> None:
 
 def test_it_survives_json(frontier: Frontier) -> None:
     assert Frontier.from_json(frontier.to_json()) == frontier
+
+
+def test_what_a_gate_left_out_was_not_beaten_and_the_rows_are_counted() -> None:
+    judged = {"dev_rows": 30, "fold_rows": 0}
+    rows = [
+        _row("tfidf", 0.80, 0.1, chosen=True, left_out=None, **judged),
+        _row("mpnet-base frozen", 0.94, 20.0, left_out="left out by a gate: x", **judged),
+    ]
+    rows[0]["fold_rows"] = 900
+    found = Frontier.of(rows, "tfidf ships.")
+    assert [point.outcome for point in found.points] == ["ships", "left out by a gate: x"]
+    assert found.sentences[1] == (
+        "The scores rest on 30 development rows, and those of frozen candidates on 900 training "
+        "rows in their folds as well."
+    )

@@ -125,6 +125,8 @@ def test_what_is_measured_stands_in_the_rows_and_is_held_against_gates(
     assert len(seen) == 3 and trained.base == "static"
     assert trained.candidates[0]["latency_p95_ms"] == 9.0
     assert "the gates leave out tfidf" in trained.reason
+    assert trained.candidates[0]["left_out"] == "left out by a gate: latency_p95_ms 9, at most 5"
+    assert trained.candidates[1]["left_out"] is None and trained.candidates[1]["dev_rows"] > 0
 
 
 def test_a_named_light_base_is_trained_alone(

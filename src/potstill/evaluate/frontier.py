@@ -26,6 +26,7 @@ class FrontierPoint(Record):
         efficient: whether no other candidate is both better and faster.
         chosen: whether it ships.
         dropped: why it went no further, as the rest of a sentence; None where it did.
+        left_out: the gates that forbid it, with its figures; None where none does.
     """
 
     name: str
@@ -39,6 +40,14 @@ class FrontierPoint(Record):
     efficient: bool = False
     chosen: bool = False
     dropped: str | None = None
+    left_out: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What became of it."""
+        if self.chosen:
+            return "ships"
+        return self.dropped or self.left_out or ("on the frontier" if self.efficient else "beaten")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +58,13 @@ class Frontier(Record):
         points: one a candidate.
         reason: why the choice fell as it did, in a sentence.
         usd_per_core_hour: price of a core that `usd_per_million` rests on.
+        basis: on which rows the scores rest, in a sentence; empty where that is not known.
     """
 
     points: tuple[FrontierPoint, ...]
     reason: str
     usd_per_core_hour: float = USD_PER_CORE_HOUR
+    basis: str = ""
 
     @classmethod
     def of(
@@ -85,12 +96,14 @@ class Frontier(Record):
                 efficient=row["dropped"] is None and not any(_beats(o, row) for o in candidates),
                 chosen=row["chosen"],
                 dropped=row["dropped"],
+                left_out=row.get("left_out"),
             )
 
         return cls(
             points=tuple(map(point, candidates)),
             reason=reason,
             usd_per_core_hour=usd_per_core_hour,
+            basis=_basis(candidates),
         )
 
     @property
@@ -102,7 +115,21 @@ class Frontier(Record):
     def sentences(self) -> tuple[str, ...]:
         """The reason, and what became of the candidates that were not trained to the end."""
         dropped = [f"{one.name} {one.dropped}." for one in self.points if one.dropped]
-        return (self.reason, *dropped)
+        return tuple(filter(None, (self.reason, self.basis, *dropped)))
+
+
+def _basis(candidates: Sequence[Mapping[str, Any]]) -> str:
+    """On how many rows the scores of the finished candidates rest."""
+    rows = [(one["dev_rows"], one["fold_rows"]) for one in candidates if "dev_rows" in one]
+    if not rows:
+        return ""
+    dev, folds = (max(counts) for counts in zip(*rows, strict=True))
+    text = f"The scores rest on {dev:,} development {'row' if dev == 1 else 'rows'}"
+    if folds:
+        text += (
+            f", and those of frozen candidates on {folds:,} training rows in their folds as well"
+        )
+    return f"{text}."
 
 
 def _beats(other: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -116,15 +116,13 @@ def _frontier(frontier: Frontier | None) -> list[str]:
             _or_dash(one.latency_ms, "{:.2f}"),
             _or_dash(one.megabytes, "{:.1f}"),
             dollars(one.usd_per_million) if one.usd_per_million is not None else _UNKNOWN,
-            "ships"
-            if one.chosen
-            else one.dropped or ("on the frontier" if one.efficient else "beaten"),
+            one.outcome,
         ]
         for one in frontier.points
     )
     header = ["Candidate", "Development score", "Training, s", "Mean, ms", "MB", "USD a million"]
     table = _table("Why this student", [*header, "Outcome"], rows)
-    return [table, _plain(frontier.reason)]
+    return [table, _plain(" ".join(filter(None, (frontier.reason, frontier.basis))))]
 
 
 def _or_dash(value: float | None, shape: str) -> str:

@@ -103,6 +103,8 @@ def choose(
     Returns:
         ``base``, ``mode``, ``candidates`` and ``reason``, as `potstill.train.Trained` has them.
     """
+    from potstill.train.auto.choice import left_out
+
     found = compare_texts(
         writer.answers, picker.answers, dev, names=(writer.name, picker.name), seed=seed
     )
@@ -136,6 +138,9 @@ def choose(
             "seconds": one.facts["seconds"],
             "chosen": one is ships,
             "dropped": None,
+            "left_out": left_out(one.broken(accept), one.figures, accept, chosen=one is ships),
+            "dev_rows": len(dev),
+            "fold_rows": 0,
             **one.figures,
         }
         for one, score in zip((picker, writer), scores, strict=True)

@@ -140,6 +140,23 @@ def _broken(contender: Contender[Any], accept: Mapping[str, Gate]) -> list[str]:
     ]
 
 
+def left_out(
+    broken: Sequence[str], figures: Figures, accept: Mapping[str, Gate], *, chosen: bool
+) -> str | None:
+    """Why the gates leave a candidate out, with its figures; None where they do not.
+
+    Args:
+        broken: the gates that it breaks.
+        figures: what it costs to run.
+        accept: the task's gates.
+        chosen: whether it ships all the same.
+    """
+    if chosen or not broken:
+        return None
+    said = [f"{name} {figures[name]:.4g}, at most {accept[name].max:g}" for name in broken]
+    return f"left out by a gate: {'; '.join(said)}"
+
+
 def _least_score(accept: Mapping[str, Gate]) -> float | None:
     """The accuracy that the task asks for."""
     gate = accept.get("accuracy")
@@ -186,13 +203,17 @@ def solved(contender: Contender[Any]) -> bool:
 
 
 def lines(
-    contenders: Sequence[Contender[C]], dropped: Sequence[Dropped], chosen: Contender[C]
+    contenders: Sequence[Contender[C]],
+    dropped: Sequence[Dropped],
+    chosen: Contender[C],
+    accept: Mapping[str, Gate],
 ) -> list[dict[str, Any]]:
     """A row for each candidate, the smallest first, for the report.
 
     Returns:
         Those of `Candidate.row`, with ``name``, ``rows`` learnt from, ``score`` on unseen rows,
-        ``dropped`` (why it went no further; None where it did) and the figures.
+        ``dropped`` (why it went no further; None where it did), ``left_out`` (the gates that
+        forbid it), ``dev_rows`` and ``fold_rows`` (what its score rests on) and the figures.
     """
     rows = [
         (
@@ -203,6 +224,11 @@ def lines(
                 "rows": one.arm.rows,
                 "score": one.score,
                 "dropped": None,
+                "left_out": left_out(
+                    _broken(one, accept), one.figures, accept, chosen=one is chosen
+                ),
+                "dev_rows": len(one.candidate.dev_scores),
+                "fold_rows": len(one.candidate.held_out_scores),
                 **one.figures,
             },
         )

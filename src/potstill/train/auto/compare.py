@@ -72,7 +72,7 @@ def compare(
     choice = choose([*contenders, *tuned], accept)
     return Ended(
         candidate=choice.contender.candidate,
-        rows=lines([*contenders, *tuned], dropped, choice.contender),
+        rows=lines([*contenders, *tuned], dropped, choice.contender, accept),
         history=[row for one in tuned for row in one.candidate.history],
         reason=choice.reason,
         arm=choice.contender.arm,

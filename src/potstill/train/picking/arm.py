@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 
 from potstill.train.auto.arms import FORWARD, FORWARD_AND_BACKWARD, Arm, Figures
 from potstill.train.bases import Base
-from potstill.train.picking.candidates import Candidate, Course
+from potstill.train.picking.candidates import FEWEST_DEV_ROWS, Candidate, Course
 from potstill.train.picking.student import PickStudent
 from potstill.train.student import base_facts
 
@@ -31,6 +31,8 @@ class PickArm(Arm[Candidate]):
         measure: tells what a picker costs to run; without it no gate on latency or price can be
             looked at.
     """
+
+    fewest_dev_rows = FEWEST_DEV_ROWS
 
     def __init__(self, base: Base, course: Callable[[], Course], measure: Measure | None) -> None:
         super().__init__(base)

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+FEWEST_DEV_ROWS = 20
+"""Development documents below which one ROUGE-L more or less would promote a fine-tuning."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A trained network and how well it does on documents that it has not learnt from.
@@ -150,7 +154,7 @@ class Course:
         """The frozen candidate, and the tuned one where it can be judged and is affordable."""
         frozen = self.frozen()
         tokens = self.tokens(range(len(self.rows))) * self.options.epochs
-        if not self.dev or not affordable(self.encoder, tokens):
+        if len(self.dev) < FEWEST_DEV_ROWS or not affordable(self.encoder, tokens):
             return [frozen]
         return [frozen, self.tuned(frozen)]
 
