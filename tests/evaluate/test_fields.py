@@ -5,7 +5,10 @@ from sklearn.metrics import precision_recall_fscore_support
 from potstill.data import Example, Extraction, Money, Prediction, Value
 from potstill.errors import DataError
 from potstill.evaluate.fields import compare_fields, evaluate_fields
+from potstill.evaluate.markdown import markdown
 from potstill.evaluate.metrics import Evaluation
+from potstill.evaluate.report import Entry, Report, TaskFacts
+from potstill.evaluate.wording import verdicts
 
 FIELDS = ("party", "term")
 
@@ -173,3 +176,17 @@ def test_no_rows_and_unequal_lengths():
         judged([], [])
     with pytest.raises(DataError, match="0 predictions cannot be set beside 1 rows"):
         judged([], gold(extraction()))
+
+
+def test_the_report_tells_documents_from_answers():
+    rows = gold(*[extraction(party=["a"], term=["1 year"])] * 4)
+    answers = [Prediction(extraction(unsure=("party",), party=["a"]), 0.5, {"party": 0.5})] * 4
+    for given, words in (
+        (answers, "of 8 answers (one a document and field) and leaves"),
+        ([Prediction(None)] * 4, "It gives none of 8 answers (one a document and field)."),
+    ):
+        student = Entry(role="student", evaluation=judged(given, rows, name="s"))
+        task = TaskFacts(name="t", type="extraction", labels=("party", "term"))
+        report = Report(task=task, entries=(student,))
+        assert words in " ".join(one.text for one in verdicts(report))
+        assert "Documents without any answer" in markdown(report)

@@ -18,6 +18,7 @@ from potstill.evaluate.teaching import (
 )
 from potstill.evaluate.wording import (
     MISTAKES,
+    UNANSWERED,
     bill_note,
     bound,
     figure_name,
@@ -80,7 +81,8 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
         for entry in report.entries
     )
     names = [name for _, name in metrics]
-    header = ["Predictor", *names, "Unanswered", "Median, ms", "p95, ms", "USD a million"]
+    missing = UNANSWERED.get(report.student.evaluation.kind, "Unanswered")
+    header = ["Predictor", *names, missing, "Median, ms", "p95, ms", "USD a million"]
     parts = [_table("Results", header, rows)]
     if report.comparisons:
         compared = (

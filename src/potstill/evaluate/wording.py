@@ -67,6 +67,11 @@ METRIC_NOTES: dict[TaskType, str] = {
 }
 """What the metrics mean, for a reader of the report."""
 
+UNANSWERED = {"extraction": "Documents without any answer"}
+"""Titles of the column of what was not answered at all, where it is not "Unanswered"."""
+
+_FIELD_DECISIONS = "answers (one a document and field)"
+
 MISTAKES = {
     "extraction": "Documents with most mistakes",
     "generation": "Texts least like what a person wrote",
@@ -303,8 +308,9 @@ def _calibrated(report: Report, numbers: Numbers) -> Verdict | None:
         return None
     error = f"expected calibration error {numbers.interval(judged.ece)}"
     if judged.ece.value <= judged.ece_by_chance:
+        counted = _counted(report)
         text = (
-            f"Confidences are honest as far as {judged.n:,} rows can tell: {error}, and chance "
+            f"Confidences are honest as far as {judged.n:,} {counted} can tell: {error}, and chance "
             f"alone explains up to {numbers.share(judged.ece_by_chance)}."
         )
         return Verdict("Confidence", text, "good")
@@ -334,11 +340,15 @@ def _deferring(report: Report) -> Verdict | None:
     if found is None:
         return None
     numbers = Numbers(found.n)
+    of_fields = report.student.evaluation.kind == "extraction"
+    gives = "gives" if of_fields else "answers"
+    asked = f"{found.n:,} {_counted(report)}"
     if not found.answered:
-        return Verdict("Deferral", f"It answers none of {found.n:,} rows.", "bad")
+        return Verdict("Deferral", f"It {gives} none of {asked}.", "bad")
     text = (
-        f"It answers {numbers.interval(found.coverage)} of {found.n:,} rows and leaves the rest to "
-        f"others; of its answers {numbers.interval(found.error)} are wrong."
+        f"It {gives} {numbers.interval(found.coverage)} of {asked} and leaves the rest to others; "
+        f"of {'those that it gives' if of_fields else 'its answers'} "
+        f"{numbers.interval(found.error)} are wrong."
     )
     if found.outside_deferred is not None:
         text += (
@@ -351,6 +361,11 @@ def _deferring(report: Report) -> Verdict | None:
             else "."
         )
     return Verdict("Deferral", text)
+
+
+def _counted(report: Report) -> str:
+    """What confidences and coverage count."""
+    return _FIELD_DECISIONS if report.student.evaluation.kind == "extraction" else "rows"
 
 
 def _speed(report: Report) -> Verdict | None:
