@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from potstill.data import Example, Extraction, Target, Text, labels_of
+from potstill.data.places import count_located, lost_values
 from potstill.errors import PotstillError
 from potstill.generate.audition import FEWEST_ROWS
 from potstill.run.evidence import Evidence, label, load_answers, read_evidence, select
@@ -122,6 +123,10 @@ def _warnings(task: Task, evidence: Evidence, silver: list[Example]) -> list[str
     untested = [name for name, count in _counts(task, evidence.test).items() if not count]
     if untested:
         found.append(f"no test row has the {kind} {untested[0]!r}" + _and_more(untested))
+    if task.type == "extraction":
+        widest = task.windows.widest_value
+        counts = count_located([*training, *evidence.dev], task.fields, widest=widest)
+        found += lost_values(counts, widest=widest)
     return found
 
 

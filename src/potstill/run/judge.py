@@ -20,6 +20,7 @@ import orjson
 from potstill.data import Example, Prediction, target_to_json
 from potstill.data.files import write_json, writing
 from potstill.data.lineage import source_shares
+from potstill.data.places import lost_values
 from potstill.evaluate import (
     FilterCount,
     LineageShare,
@@ -34,6 +35,7 @@ from potstill.evaluate.frontier import Frontier
 from potstill.run.card import model_card
 from potstill.run.events import Event
 from potstill.run.evidence import load_saved
+from potstill.run.kinds import fields
 from potstill.run.panel import Panel
 from potstill.run.spending import teaching_facts
 from potstill.runtime import load_model
@@ -76,6 +78,8 @@ def judge(work: Stages) -> dict[str, Any]:
     flagging = (model.card.get("calibration") or {}).get("flag")
     if flagging is not None:
         warnings.append(flagging["statement"])
+    if task.type == "extraction":
+        warnings += lost_values(fields.located(work), widest=task.windows.widest_value)
     report = Report(
         task=TaskFacts(
             name=task.name, type=task.type, labels=task.answer.names, description=task.description
@@ -142,6 +146,7 @@ def report(work: Stages) -> dict[str, Any]:
             "mode": trained["mode"],
             "rows": trained["rows"],
             "seconds": round(trained["seconds"], 1),
+            **(_located_facts(fields.located(work)) if task.type == "extraction" else {}),
         },
         export=_export_facts(exported),
         versions={
@@ -160,6 +165,14 @@ def report(work: Stages) -> dict[str, Any]:
         stream.write(card.encode())
     failed = [gate.name for gate in whole.gates if not gate.passed]
     return {"summary": f"gates failed: {', '.join(failed)}" if failed else "all gates passed"}
+
+
+def _located_facts(counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """How many recorded values of each field could be learnt from."""
+    return {
+        f"values_of_{name}_learnt": f"{one['located'] - one.get('wide', 0):,} of {one['values']:,}"
+        for name, one in counts.items()
+    }
 
 
 def load_report(folder: Path) -> dict[str, Any]:

@@ -9,17 +9,25 @@ import torch
 
 from potstill.data.example import Example
 from potstill.data.extraction import Extraction, Value
+from potstill.data.places import (
+    Place,
+    count_located,
+    learn_conventions,
+    lost_values,
+    places_of,
+)
 from potstill.errors import TrainingError
 from potstill.runtime.extraction.windows import WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.spans.lesson import (
     SpanRow,
+    read_lesson,
     span_losses,
     span_rows,
     span_targets,
+    target_of,
     worth_learning,
 )
-from potstill.train.spans.places import Place, learn_conventions, places_of, target_of
 from potstill.train.tokens import load_whole_tokenizer
 
 FIELDS = {"bank": FieldSpec(), "signed": FieldSpec(type="date")}
@@ -85,6 +93,22 @@ def test_a_place_becomes_the_tokens_that_share_a_character_with_it(reader: Windo
     first = token - row.window.first
     start, end = row.window.starts[first], row.window.ends[first + width]
     assert (text[start:end], width, NAMES[field]) == ("the bank", 1, "bank")
+
+
+def test_values_from_which_nothing_is_learnt_are_told(reader: WindowReader) -> None:
+    examples = [
+        document("my card and the bank", bank=(Value("card and the bank"), Value("nobody"))),
+        document("the bank", bank=(Value("bank"),)),
+    ]
+    counts = count_located(examples, FIELDS, widest=3)["bank"]
+    assert counts == {"values": 3, "located": 2, "wide": 1}
+    lesson = read_lesson(examples, fields=FIELDS, reader=reader, widest=3, seed=0)
+    assert lesson.located["bank"] == {"values": 3, "located": 2, "wide": 1, "mentions": 1}
+    (said,) = lost_values(lesson.located, widest=3)
+    assert said == (
+        "bank: of 3 recorded values 1 were not found in their documents and 1 are longer than "
+        "'windows.widest_value' (3 tokens), and nothing is learnt from them."
+    )
 
 
 def test_a_value_wider_than_the_widest_is_left_out(reader: WindowReader) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from potstill.data.example import Example
 from potstill.evaluate import usd_per_million
 from potstill.run.evidence import load_saved
@@ -46,6 +48,12 @@ def train(work: Stages) -> Trained:
         measure=partial(_cost, rows, work.task.student),
         progress=work.folder.progress("train"),
     )
+
+
+def located(work: Stages) -> dict[str, dict[str, int]]:
+    """Of each field how many values were recorded, found in their documents, and learnt."""
+    card = orjson.loads((work.student / "student.json").read_bytes())
+    return card["facts"].get("located", {})
 
 
 def _cost(

@@ -11,12 +11,13 @@ import torch
 from torch.nn import functional
 
 from potstill.data.example import Example
+from potstill.data.extraction import Extraction
+from potstill.data.places import Place, learn_conventions, places_of
 from potstill.data.values import Convention
 from potstill.errors import TrainingError
 from potstill.runtime.extraction.windows import Window, WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.encoder import Progress
-from potstill.train.spans.places import Place, learn_conventions, places_of, target_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,20 @@ class SpanRow:
     window: Window
     values: NDArray[np.int64]
     told: NDArray[np.bool_]
+
+
+def target_of(example: Example) -> Extraction:
+    """The fields that a row wants.
+
+    Raises:
+        TrainingError: it wants something else, or nothing.
+    """
+    if isinstance(example.target, Extraction):
+        return example.target
+    raise TrainingError(
+        f"the row {example.id} has no fields to learn from.",
+        hint="Give every training row the values of its fields, or an empty object.",
+    )
 
 
 def span_rows(
@@ -82,6 +97,15 @@ def _tokens_of(place: Place, window: Window) -> tuple[int, int]:
     return first, last
 
 
+def _fits(place: Place, rows: Iterable[SpanRow], widest: int) -> bool:
+    """Whether a place has few enough tokens to be learnt."""
+    for row in rows:
+        first, last = _tokens_of(place, row.window)
+        if row.window.owned[0] <= first < row.window.owned[1]:
+            return last - first < widest
+    return False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """What is learnt from.
@@ -90,7 +114,8 @@ class Lesson:
         documents: the windows of each document that are learnt from.
         conventions: how the values of a field are recorded, by field.
         located: of each field how many ``values`` are recorded, how many of them ``located`` in
-            their documents, and how many ``mentions`` there are to learn from.
+            their documents, how many of these are too ``wide`` to be learnt, and how many
+            ``mentions`` there are to learn from.
     """
 
     documents: Sequence[Sequence[SpanRow]]
@@ -135,7 +160,7 @@ def read_lesson(
     """
     conventions = learn_conventions(examples, fields)
     names = tuple(fields)
-    located = {name: {"values": 0, "located": 0, "mentions": 0} for name in fields}
+    located = {name: {"values": 0, "located": 0, "wide": 0, "mentions": 0} for name in fields}
     documents: list[list[SpanRow]] = []
     for done, example in enumerate(examples, 1):
         found = places_of(example, fields, conventions)
@@ -143,10 +168,12 @@ def read_lesson(
         rows = span_rows(example, where, reader=reader, fields=names, widest=widest)
         documents.append(rows)
         mentions = np.concatenate([row.values[:, 2] for row in rows]) if rows else np.empty(0)
+        narrow = {id(value) for place, value in found if _fits(place, rows, widest)}
         for column, name in enumerate(names):
             values = {id(value) for place, value in found if place.field == name}
             located[name]["values"] += len(target_of(example).of(name))
             located[name]["located"] += len(values)
+            located[name]["wide"] += len(values - narrow)
             located[name]["mentions"] += int((mentions == column).sum())
         if progress is not None:
             progress("locate", done, len(examples))

@@ -22,8 +22,7 @@ from potstill.runtime.extraction.values import ValueReader
 from potstill.runtime.extraction.windows import Window, WindowReader
 from potstill.spec.extraction import FieldSpec
 from potstill.train.encoder import Progress, lower_precision
-from potstill.train.spans.lesson import SpanRow, span_losses, span_targets
-from potstill.train.spans.places import target_of
+from potstill.train.spans.lesson import SpanRow, span_losses, span_targets, target_of
 from potstill.train.tokens import pad, sorted_batches
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from potstill.data.extraction import Extraction, Scalar, Value
 from potstill.data.values import Convention, learn_convention
 from potstill.data.wholes import is_whole, widened
 from potstill.data.words import Words
-from potstill.errors import TrainingError
 from potstill.spec.extraction import FieldSpec
 
 _INSIDE = 0.01
@@ -36,20 +35,6 @@ class Place:
     end: int
 
 
-def target_of(example: Example) -> Extraction:
-    """The fields that a row wants.
-
-    Raises:
-        TrainingError: it wants something else, or nothing.
-    """
-    if isinstance(example.target, Extraction):
-        return example.target
-    raise TrainingError(
-        f"the row {example.id} has no fields to learn from.",
-        hint="Give every training row the values of its fields, or an empty object.",
-    )
-
-
 def places_of(
     example: Example,
     fields: Mapping[str, FieldSpec],
@@ -63,11 +48,12 @@ def places_of(
     figure, unless the values of the field are recorded so.
 
     Args:
-        example: its target is an `Extraction`.
+        example: one without an `Extraction` has none.
         fields: those that are learnt.
         conventions: how the values of a field are recorded.
     """
-    target, document = target_of(example), document_of(example.input)
+    document = document_of(example.input)
+    target = example.target if isinstance(example.target, Extraction) else Extraction()
     words: Words | None = None
     found: list[tuple[Place, Value]] = []
     for name, spec in fields.items():
@@ -107,3 +93,51 @@ def learn_conventions(
         )
         for name, told in pairs.items()
     }
+
+
+def count_located(
+    examples: Iterable[Example], fields: Mapping[str, FieldSpec], *, widest: int
+) -> dict[str, dict[str, int]]:
+    """Of each field how many ``values`` are recorded, ``located``, and of these surely too ``wide``.
+
+    Args:
+        examples: documents with their fields.
+        fields: those that are counted.
+        widest: tokens of the longest value; a word is one token at least.
+    """
+    counts = {name: {"values": 0, "located": 0, "wide": 0} for name in fields}
+    for example in examples:
+        document = document_of(example.input)
+        fits: dict[int, bool] = {}
+        for place, value in places_of(example, fields):
+            narrow = len(Words(document[place.start : place.end])) <= widest
+            fits[id(value)] = fits.get(id(value), False) or narrow
+        target = example.target if isinstance(example.target, Extraction) else Extraction()
+        for name, count in counts.items():
+            found = [fits[id(value)] for value in target.of(name) if id(value) in fits]
+            count["values"] += len(target.of(name))
+            count["located"] += len(found)
+            count["wide"] += found.count(False)
+    return counts
+
+
+def lost_values(located: Mapping[str, Mapping[str, int]], *, widest: int) -> list[str]:
+    """A sentence for each field with recorded values from which nothing can be learnt.
+
+    Args:
+        located: counts of each field, see `count_located`.
+        widest: tokens of the longest value.
+    """
+    found: list[str] = []
+    for name, count in located.items():
+        values, wide = count["values"], count.get("wide", 0)
+        missing = values - count["located"]
+        parts = [f"{missing:,} were not found in their documents"] if missing else []
+        if wide:
+            parts.append(f"{wide:,} are longer than 'windows.widest_value' ({widest} tokens)")
+        if parts:
+            found.append(
+                f"{name}: of {values:,} recorded values {' and '.join(parts)}, and nothing is "
+                "learnt from them."
+            )
+    return found
