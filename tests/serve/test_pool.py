@@ -91,6 +91,39 @@ def test_admission_by_expected_wait():
     assert refusal.headers["retry-after"] == "1"
 
 
+def test_a_document_is_in_nobodys_way():
+    document = "a hang " * 2000
+
+    async def work(pool):
+        servable = Topics()
+        lane = Lane(servable, Pace(1 << 40, document_ms_per_character=0.1))
+        assert pool.check_documents(lane, [document], 30.0)
+        reading = asyncio.ensure_future(pool.answer(lane, [document]))
+        await asyncio.sleep(0.05)
+        pool.admit()
+        [outcome] = await asyncio.wait_for(pool.answer(lane, ["a card"]), 2)
+        with pytest.raises(Refusal, match="other documents are read first") as caught:
+            pool.check_documents(lane, [document], 2.0)
+        servable.release.set()
+        await reading
+        return outcome.result.target, caught.value.status, pool.waiting
+
+    assert run(work) == ("card", 429, 0)
+
+
+def test_what_cannot_be_read_until_the_deadline_is_refused_at_once():
+    async def work(pool):
+        lane = Lane(Topics(), Pace(1 << 40, document_ms_per_character=0.1))
+        assert not pool.check_documents(lane, ["a card"], 0.0)
+        with pytest.raises(
+            Refusal, match="1,000,000 characters; until the deadline, in 30 s, "
+        ) as e:
+            pool.check_documents(lane, ["a" * 1_000_000], 30.0)
+        return e.value.status, "some 300,000" in e.value.message
+
+    assert run(work) == (413, True)
+
+
 def test_a_hung_thread_is_replaced():
     servable = Topics()
 

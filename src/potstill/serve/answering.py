@@ -56,13 +56,15 @@ class Answerer:
             truncate: whether an input may be longer than the model reads.
 
         Raises:
-            Refusal: overloaded (429), too long (422), or the servable raised (500).
+            Refusal: overloaded (429), too long (422) or too long for the deadline (413), or the
+                servable raised (500).
             TimeoutError: the deadline has passed.
         """
         loaded = entry.current
         visit.model, visit.version = entry.name, loaded.facts.version
         visit.inputs += len(values)
-        self.pool.admit()
+        if not self.pool.check_documents(loaded.lane, values, _left_s(visit)):
+            self.pool.admit()
         async with asyncio.timeout(_left_s(visit)):
             outcomes = await self.pool.answer(loaded.lane, values)
         # Counted once the answer is on its way.

@@ -5,6 +5,9 @@ busy. Each text is run by itself; a thread takes as many waiting texts at a time
 answer in `GROUP_MS`, and never waits for company: a group only spares hand-overs. So a small
 model whose texts take 50 µs is handed forty at a time, an encoder one.
 
+A document that alone takes longer than the longest wait has a thread of its own beside the others,
+one document at a time, so that it is in nobody's way but other documents'.
+
 Admission is by time, not by count. The pool knows from measurement what the waiting texts will
 take; whoever would wait longer than the objective is told at once when to come back.
 """
@@ -29,6 +32,10 @@ GROUP_MS = 2.0
 MOST_WAITING = 10_000
 """Jobs that wait at most, whatever their measured work."""
 
+DOCUMENT_CHARACTERS = 8000
+"""From so many on a text is a document, of which the pace is kept apart: what every text costs
+besides is nothing beside its length."""
+
 _MOST_REPLACED = 32
 _OVERHEAD_CHARACTERS = 40
 
@@ -40,14 +47,33 @@ class Pace:
     Attributes:
         most_characters: length from which a text takes no longer, being cut.
         ms_per_character: the average; a text counts forty characters more than it has.
+        document_ms_per_character: the average of documents; None where a long text is cut, or
+            takes no longer than another.
     """
 
     most_characters: int = 4096
     ms_per_character: float = 0.02
+    document_ms_per_character: float | None = None
 
     def expected_ms(self, value: Input) -> float:
         """What answering an input will take on one thread."""
-        return self.ms_per_character * self._characters(value)
+        document = self.document_ms(value)
+        return self.ms_per_character * self._characters(value) if document is None else document
+
+    def document_ms(self, value: Input) -> float | None:
+        """What answering a document will take on one thread; None of another input."""
+        characters = self._characters(value)
+        if self.document_ms_per_character is None or characters < DOCUMENT_CHARACTERS:
+            return None
+        return self.document_ms_per_character * characters
+
+    def most_within(self, ms: float) -> int:
+        """Characters of the longest document that can be answered in so many milliseconds."""
+        return int(ms / (self.document_ms_per_character or self.ms_per_character))
+
+    def measure_document(self, value: Input, ms: float) -> None:
+        """Take the first measurement of a document."""
+        self.document_ms_per_character = ms / self._characters(value)
 
     def measure_first(self, value: Input, ms: float) -> None:
         """Take one measurement for the average."""
@@ -55,7 +81,13 @@ class Pace:
 
     def learn(self, values: Iterable[Input], ms: float) -> None:
         """Take a measurement into the average."""
-        measured = ms / sum(map(self._characters, values))
+        lengths = [self._characters(value) for value in values]
+        measured = ms / sum(lengths)
+        known = self.document_ms_per_character
+        if known is not None and max(lengths) >= DOCUMENT_CHARACTERS:
+            if len(lengths) == 1:
+                self.document_ms_per_character = known + 0.1 * (measured - known)
+            return
         self.ms_per_character += 0.1 * (measured - self.ms_per_character)
 
     def _characters(self, value: Input) -> int:
@@ -93,6 +125,7 @@ class _Job:
     expected_ms: float
     future: asyncio.Future[list[Outcome]]
     queued: float
+    apart: bool
 
 
 @dataclass(slots=True)
@@ -108,9 +141,10 @@ class _Group:
 class _Worker(threading.Thread):
     """One thread of the pool; `busy_since` tells whether it hangs."""
 
-    def __init__(self, pool: Pool, number: int) -> None:
+    def __init__(self, pool: Pool, number: int, queue: SimpleQueue[_Job | None]) -> None:
         super().__init__(name=f"potstill-serve-{number}", daemon=True)
         self._pool = pool
+        self.queue = queue
         self.jobs: list[_Job] = []
         self.busy_since: float | None = None
         self.written_off = False
@@ -122,7 +156,7 @@ class _Worker(threading.Thread):
             pass
 
     def _turn(self) -> bool:
-        jobs = self._pool.take()
+        jobs = self._pool.take(self.queue)
         if not jobs:
             return False
         self.jobs, self.busy_since = jobs, time.monotonic()
@@ -148,7 +182,9 @@ class Pool:
         self.objective_ms = objective_ms
         self._hang_s = hang_s
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._documents: SimpleQueue[_Job | None] = SimpleQueue()
         self._expected_ms = 0.0
+        self._documents_ms = 0.0
         self._waiting = 0
         self._threads: list[_Worker] = []
         self._replaced = 0
@@ -158,12 +194,13 @@ class Pool:
         """Start the threads; answers go to the running event loop."""
         self._loop = asyncio.get_running_loop()
         for _ in range(self.workers):
-            self._start_one()
+            self._start_one(self._queue)
+        self._start_one(self._documents)
 
     async def close(self) -> None:
         """Let the threads finish what is queued, and end them; a hung one is left behind."""
-        for _ in self._threads:
-            self._queue.put(None)
+        for thread in self._threads:
+            thread.queue.put(None)
         patience = time.monotonic() + 1.0
         while any(map(_Worker.is_alive, self._threads)) and time.monotonic() < patience:
             await asyncio.sleep(0.005)
@@ -201,6 +238,49 @@ class Pool:
             retry_after_s=wait_ms / 1e3,
         )
 
+    def check_documents(self, lane: Lane, values: Sequence[Input], left_s: float) -> bool:
+        """Whether all inputs are documents that are answered apart, and wait for none but these.
+
+        Args:
+            lane: what is to answer.
+            values: of one request.
+            left_s: until its deadline.
+
+        Raises:
+            Refusal: a document cannot be answered until then, however idle the server is (413), or
+                not beside those that wait already (429, with Retry-After).
+        """
+        left_ms = 1e3 * left_s
+        for at, value in enumerate(values):
+            expected = lane.pace.document_ms(value)
+            if expected is not None and expected > left_ms:
+                raise Refusal(
+                    413,
+                    "too_long_for_deadline",
+                    f"input {at} has {len(text_of(value)):,} characters; until the deadline, in "
+                    f"{left_s:.0f} s, this model reads some {lane.pace.most_within(left_ms):,}.",
+                    hint="Send it in parts, or answer it without a server: potstill predict "
+                    "MODEL FILE.",
+                )
+        if not all(self._is_apart(lane, [value]) for value in values):
+            return False
+        wait_ms = self._documents_ms + sum(map(lane.pace.expected_ms, values))
+        if wait_ms > left_ms:
+            raise Refusal(
+                429,
+                "overloaded",
+                f"other documents are read first: this one would be answered in "
+                f"{wait_ms / 1e3:,.0f} s, and its deadline is in {left_s:.0f} s.",
+                hint="Try again after the seconds that Retry-After names, or add a server.",
+                retry_after_s=self._documents_ms / 1e3,
+            )
+        return True
+
+    def _is_apart(self, lane: Lane, values: Sequence[Input]) -> bool:
+        """Whether a job is a document that would make others wait longer than the objective."""
+        known = lane.pace.document_ms(values[0]) if len(values) == 1 else None
+        return known is not None and known > self.objective_ms
+
     async def answer(self, lane: Lane, values: Sequence[Input]) -> list[Outcome]:
         """Answer the inputs of one admitted request, in order.
 
@@ -232,25 +312,30 @@ class Pool:
         assert self._loop is not None, "the pool has not been started"
         expected = sum(map(lane.pace.expected_ms, values))
         future: asyncio.Future[list[Outcome]] = self._loop.create_future()
-        self._expected_ms += expected
+        apart = self._is_apart(lane, values)
+        if apart:
+            self._documents_ms += expected
+        else:
+            self._expected_ms += expected
         self._waiting += len(values)
-        self._queue.put(_Job(lane, values, expected, future, time.monotonic()))
+        queue = self._documents if apart else self._queue
+        queue.put(_Job(lane, values, expected, future, time.monotonic(), apart))
         return future
 
-    def take(self) -> list[_Job]:
+    def take(self, queue: SimpleQueue[_Job | None]) -> list[_Job]:
         """The next jobs for a thread; waits for the first, and for no other."""
-        job = self._queue.get()
+        job = queue.get()
         if job is None:
             return []
         jobs, room = [job], GROUP_MS - job.expected_ms
         try:
-            while room > 0.0 and (job := self._queue.get_nowait()) is not None:
+            while room > 0.0 and (job := queue.get_nowait()) is not None:
                 jobs.append(job)
                 room -= job.expected_ms
         except Empty:
             return jobs
         if job is None:
-            self._queue.put(None)  # the end was meant for a thread that has nothing to do
+            queue.put(None)  # the end was meant for a thread that has nothing to do
         return jobs
 
     def hand_back(self, worker: _Worker, jobs: list[_Job], groups: list[_Group]) -> None:
@@ -276,10 +361,13 @@ class Pool:
     def _settle(self, jobs: list[_Job]) -> None:
         """Take jobs off the account of what is expected."""
         for job in jobs:
-            self._expected_ms -= job.expected_ms
+            if job.apart:
+                self._documents_ms -= job.expected_ms
+            else:
+                self._expected_ms -= job.expected_ms
             self._waiting -= len(job.values)
         if not self._waiting:
-            self._expected_ms = 0.0  # what rounding left
+            self._expected_ms = self._documents_ms = 0.0  # what rounding left
 
     def replace_hung(self) -> int:
         """Start a thread for each that hangs; how many there were."""
@@ -294,11 +382,11 @@ class Pool:
             self._settle(thread.jobs)
             self._threads.remove(thread)
             self._replaced += 1
-            self._start_one()
+            self._start_one(thread.queue)
         return len(hung)
 
-    def _start_one(self) -> None:
-        thread = _Worker(self, len(self._threads))
+    def _start_one(self, queue: SimpleQueue[_Job | None]) -> None:
+        thread = _Worker(self, len(self._threads), queue)
         self._threads.append(thread)
         thread.start()
 

@@ -22,7 +22,7 @@ from potstill.data.example import Input
 from potstill.errors import PotstillError
 from potstill.serve.contract import Servable
 from potstill.serve.facts import Facts, facts_of
-from potstill.serve.pool import Lane, Pace
+from potstill.serve.pool import DOCUMENT_CHARACTERS, Lane, Pace
 from potstill.serve.refusal import Refusal
 
 _log = logging.getLogger("potstill.serve")
@@ -235,7 +235,22 @@ def _warm(servable: Servable, facts: Facts) -> Lane:
     begin = time.perf_counter()
     servable.predict(value)
     pace.measure_first(value, 1e3 * (time.perf_counter() - begin))
+    if facts.type in ("extraction", "generation"):
+        _time_a_document(servable, facts, pace)
     return Lane(servable, pace)
+
+
+def _time_a_document(servable: Servable, facts: Facts, pace: Pace) -> None:
+    """Measure the pace of what reads a document of any length; a writer reads its beginning."""
+    if "writer" in getattr(servable, "card", {}):
+        return
+    text = (_WARM_TEXT + ". ") * (1 + DOCUMENT_CHARACTERS // len(_WARM_TEXT))
+    value: Input = text
+    if facts.fields:
+        value = {name: _WARM_TEXT if at else text for at, name in enumerate(facts.fields)}
+    begin = time.perf_counter()
+    if not servable.predict(value).truncated:
+        pace.measure_document(value, 1e3 * (time.perf_counter() - begin))
 
 
 def _another(old: Loaded, fresh: Loaded) -> str | None:

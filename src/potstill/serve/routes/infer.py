@@ -128,7 +128,7 @@ def _outputs(facts: Facts) -> tuple[str, ...]:
         case "extraction":
             return ("fields", "confidence", "scores", "deferred")
         case "generation":
-            return ("text", "confidence", "deferred")
+            return ("text", "deferred")
         case "composite":
             return ("parts", "deferred")
         case _:
