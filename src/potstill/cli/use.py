@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -158,6 +158,25 @@ def _columns(
     return {key: value for key, value in changes.items() if value is not None}
 
 
+_OPTIONS = {
+    "'columns.input'": "--column",
+    "'columns.target'": "--label-column",
+    "'columns.id'": "--id-column",
+}
+"""What the command line calls a part of the column map."""
+
+
+@contextmanager
+def _in_options() -> Generator[None]:
+    """Name options where a hint names parts of a task file."""
+    try:
+        yield
+    except DataError as error:
+        for part, option in _OPTIONS.items():
+            error.hint = error.hint and error.hint.replace(part, option)
+        raise
+
+
 def evaluate(
     predictor: PredictorPath,
     data: Annotated[
@@ -201,7 +220,8 @@ def _judge(predictor: Path, data: Path, columns: dict[str, Any], *, as_json: boo
 
     workflow = predictor.suffix.lower() in (".yaml", ".yml")
     judge = api.judge_workflow if workflow else api.evaluate
-    result = judge(predictor, data, columns=columns)
+    with _in_options():
+        result = judge(predictor, data, columns=columns)
     if as_json:
         terminal.print_json(result.to_json())
     elif isinstance(result, api.Attributed):
@@ -282,7 +302,8 @@ def compare(
     """
     from potstill import api
 
-    result = api.compare(a, b, data, columns=_columns(column, label_column, id_column))
+    with _in_options():
+        result = api.compare(a, b, data, columns=_columns(column, label_column, id_column))
     if as_json:
         terminal.print_json(result.to_json())
         return

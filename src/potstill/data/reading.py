@@ -313,7 +313,7 @@ def read_examples(
         if not causes["usable"]:
             _explain_unusable(path, first.where, there, causes, columns, fault, targets is not None)
         if grouped and columns.group is not None:
-            _require_column(columns.group, there, str(path))
+            _require_column("group", columns.group, there, str(path), columns)
     for identifier in conflicting:
         rejected.append(_conflict(seen.pop(identifier), "the first of these rows"))
     return Reading(list(seen.values()), rejected)
@@ -375,8 +375,9 @@ def _explain_unusable(
 ) -> None:
     """Say which column is missing, and which one was probably meant; else what all rows lack."""
     wanted = [columns.input] if isinstance(columns.input, str) else list(columns.input)
-    for name in [*wanted, columns.target] if labelled else wanted:
-        _require_column(name, there, first)
+    roles = [("input", name) for name in wanted]
+    for role, name in [*roles, ("target", columns.target)] if labelled else roles:
+        _require_column(role, name, there, first, columns)
     untaught = causes.total() - causes["empty_text"]
     if untaught:
         of = "rows" if untaught == causes.total() else "rows with a text"
@@ -396,14 +397,21 @@ def _explain_unusable(
     )
 
 
-def _require_column(name: str, there: Iterable[str], where: str) -> None:
+def _require_column(
+    role: str, name: str, there: Iterable[str], where: str, columns: Columns
+) -> None:
     if name in there:
         return
-    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+    # What has another role already is not what was meant.
+    taken = {columns.target, columns.id, columns.group}
+    taken |= {columns.input} if isinstance(columns.input, str) else set(columns.input)
+    near = difflib.get_close_matches(
+        name, [one for one in there if one not in taken], n=1, cutoff=0.5
+    )
     raise DataError(
         f"no column {name!r}; the columns are {', '.join(map(repr, there)) or 'none'}.",
         where=where,
-        hint=f"Map it with 'columns'{f': perhaps {near[0]!r}' if near else ''}.",
+        hint=f"Map it with 'columns.{role}'{f': perhaps {near[0]!r}' if near else ''}.",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from potstill.data.answers import label_reader
 from potstill.data.files import write_json, writing
 from potstill.data.reading import read_examples, read_rows
 from potstill.errors import DataError
+from potstill.run.guessing import guessed_fields
 from potstill.spec import task_json_schema, task_template
 from potstill.spec.task import Columns
 
@@ -48,12 +48,10 @@ def start_task(path: Path, *, name: str | None, kind: Any, gold: Path | None) ->
         write_json(path.parent / SCHEMA_FILE, task_json_schema())
 
 
-def _names_of(gold: Path, kind: str) -> tuple[str, ...] | None:
+def _names_of(gold: Path, kind: str) -> tuple[str, ...] | dict[str, str] | None:
     """The labels or the fields that a person's rows have; None where the kind has neither."""
     if kind == "extraction":
-        cells = [row.fields.get("fields") for row in read_rows(gold)]
-        held = (cell for cell in cells if isinstance(cell, Mapping))
-        return tuple(dict.fromkeys(str(name) for cell in held for name in cell)) or None
+        return guessed_fields([row.fields.get("fields") for row in read_rows(gold)]) or None
     if kind not in ("classification", "multilabel"):
         return None
     targets = label_reader(multilabel=kind == "multilabel")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from potstill.errors import SpecError
@@ -166,7 +166,7 @@ def task_template(
     type: TaskType = "classification",
     *,
     schema: str = "task.schema.json",
-    names: Sequence[str] | None = None,
+    names: Sequence[str] | Mapping[str, str] | None = None,
     gold: str | None = None,
 ) -> str:
     """A commented task file, ready to be edited; as it stands, it loads.
@@ -175,7 +175,8 @@ def task_template(
         name: the task's name.
         type: the kind of task.
         schema: where the editor finds the JSON Schema, from the folder of the file.
-        names: the labels or the fields, where they are known; examples otherwise.
+        names: the labels, or the fields with what is said of each (YAML), where they are known;
+            examples otherwise.
         gold: path of the rows that a person answered, from the folder of the file.
 
     Raises:
@@ -192,7 +193,8 @@ def task_template(
         )
     held = _EXAMPLES[type]
     if names is not None and type != "generation":
-        held = _name_lines(names, "{type: text, many: true}" if type == "extraction" else "null")
+        plain = "{type: text, many: true}" if type == "extraction" else "null"
+        held = _name_lines(names if isinstance(names, Mapping) else dict.fromkeys(names, plain))
     fill = {
         # A name such as 2026 or null must stay text.
         "name": name if name[0].isalpha() and name not in _WORDS else json.dumps(name),
@@ -214,9 +216,11 @@ def task_template(
     return text
 
 
-def _name_lines(names: Sequence[str], said: str) -> str:
+def _name_lines(names: Mapping[str, str]) -> str:
     # Quoted as JSON, so that `yes`, `1` and `a: b` stay what they are.
-    return "".join(f"  {json.dumps(name, ensure_ascii=False)}: {said}\n" for name in names)
+    return "".join(
+        f"  {json.dumps(name, ensure_ascii=False)}: {said}\n" for name, said in names.items()
+    )
 
 
 def _scalar(text: str) -> str:
