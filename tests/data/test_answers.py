@@ -60,6 +60,7 @@ def test_scalars_are_brought_into_the_normal_form_of_their_type():
 
 def test_null_and_an_empty_list_say_that_a_field_is_absent():
     assert read({"party": None, "fee": [], "state": [None]}) == Extraction()
+    assert read({"party": " ", "fee": "", "state": [""]}) == Extraction()
     assert read({}) == read([]) == Extraction()
 
 
@@ -87,6 +88,62 @@ def test_evidence_without_offsets_is_located_and_a_value_of_its_own_is_kept():
     assert found.of("effective_date") == (Value("2001-04-18", "April 18, 2001", 39, 53),)
 
 
+TERM = {
+    "term": FieldSpec(type="duration"),
+    "fee": FieldSpec(type="money"),
+    "day": FieldSpec(type="date"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("term", "24 months", "two (2) years"),
+        ("term", "2 months", "60 days"),
+        ("fee", "5000 USD", "5,000"),
+        ("day", "2004-11-10", "10/11/04"),
+        ("day", "2004-10-11", "10/11/04"),
+        ("day", "2004-10-11", "the day of signing"),
+    ],
+)
+def test_evidence_may_say_a_value_in_another_way(name, value, words):
+    found = extraction_reader(TERM)({name: {"value": value, "text": words}}, f"So {words}.")
+    assert len(found.of(name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("term", "5 years", "two years"),
+        ("fee", "500 USD", "5,000"),
+        ("fee", "5000 USD", "€5,000"),
+        ("day", "2004-11-12", "10/11/04"),
+    ],
+)
+def test_a_value_that_its_evidence_contradicts_is_refused(name, value, words):
+    with pytest.raises(RowFault, match=f"{words!r} does not say") as caught:
+        extraction_reader(TERM)({name: {"value": value, "text": words}}, f"So {words}.")
+    assert caught.value.cause == "evidence_contradicts"
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (["Nike"], "a list of which an item is the text 'Nike': wanted is an object of fields"),
+        ([{"field": "party", "start": "0", "end": 4}], "'start' is '0', and no whole number"),
+        ({"party": {"a": {"b": 1}}}, "'party' holds an object with 'a': wanted is one value"),
+        (
+            {"party": [["list", "lists"]]},
+            "'party' holds a list of which an item is the text 'list'",
+        ),
+    ],
+)
+def test_a_fault_says_what_is_wanted(cell, words):
+    with pytest.raises(RowFault) as caught:
+        read(cell)
+    assert words in caught.value.detail
+
+
 def test_a_cell_of_csv_holds_json():
     assert read('{"party": ["Nike Inc."]}') == read({"party": ["Nike Inc."]})
 
@@ -112,8 +169,15 @@ def test_a_cell_of_csv_holds_json():
         ({"effective_date": "2001-02-30"}, "unreadable_value"),
         ({"state": "Utah"}, "unreadable_value"),
         ({"people": "some"}, "unreadable_value"),
-        ({"party": [{}]}, "unreadable_value"),
-        ({"party": " "}, "unreadable_value"),
+        ({"party": [{}]}, "bad_value"),
+        ({"party": [["list", "lists"]]}, "bad_value"),
+        ({"party": {"a": {"b": 1}}}, "bad_value"),
+        ({"party": {"value": {"b": 1}}}, "bad_value"),
+        ({"party": {"value": ["a"]}}, "bad_value"),
+        (
+            {"effective_date": {"value": "2002-04-18", "text": "April 18, 2001"}},
+            "evidence_contradicts",
+        ),
         ({"people": [3, 4]}, "several_values"),
         (
             [{"field": "party", "start": 0, "end": 10}, {"field": "party", "start": 5, "end": 20}],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Any
 
@@ -15,8 +16,8 @@ import orjson
 
 from potstill.data.align import locate_text
 from potstill.data.example import Input, Target, Text, document_of
-from potstill.data.extraction import Extraction, Scalar, Value
-from potstill.data.values import read_value
+from potstill.data.extraction import Extraction, Money, Scalar, Value
+from potstill.data.values import Convention, read_value, same_value
 from potstill.data.words import Words
 from potstill.spec.answer import AnswerSpec
 from potstill.spec.extraction import FieldSpec
@@ -86,8 +87,8 @@ def extraction_reader(fields: Mapping[str, FieldSpec]) -> TargetReader:
 
     A list of spans ``{"field": …, "start": …, "end": …, "text": …, "value": …}``, or an object of
     fields, each with one value or a list of them; a value is a scalar, or an object with `value`
-    or `text` (also `evidence`) and perhaps `start` and `end`; null and an empty list say that a
-    field is absent. Evidence without offsets is looked for in the document. A value that came
+    or `text` (also `evidence`) and perhaps `start` and `end`; null, an empty text and an empty
+    list say that a field is absent. Evidence without offsets is looked for in the document. A value that came
     without evidence stays without: where the document says it is for the training to find.
     """
 
@@ -113,14 +114,33 @@ def _answers(cell: Any) -> list[tuple[str, Any]]:
         several = (
             (name, held if isinstance(held, list) else [held]) for name, held in cell.items()
         )
-        return [(name, said) for name, held in several for said in held if said is not None]
+        return [(name, said) for name, held in several for said in held if not _is_nothing(said)]
     if isinstance(cell, list) and all(
         isinstance(span, Mapping) and "field" in span for span in cell
     ):
         return [(str(span["field"]), span) for span in cell]
     if cell is None:
         raise RowFault("no_fields", "there are no fields")
-    raise RowFault("bad_fields", "the answer is neither an object of fields nor a list of spans")
+    raise RowFault(
+        "bad_fields",
+        f"the answer is {_kind(cell)}: wanted is an object of fields, such as "
+        '{"party": ["Ann"]}, or a list of spans that each have a \'field\'',
+    )
+
+
+def _is_nothing(said: Any) -> bool:
+    """Whether it says that a field is absent."""
+    return said is None or (isinstance(said, str) and not said.strip())
+
+
+def _kind(cell: Any) -> str:
+    """What a cell is, for a person."""
+    if isinstance(cell, list):
+        inside = {_kind(item) for item in cell}
+        return f"a list of which an item is {sorted(inside)[0]}" if inside else "an empty list"
+    if isinstance(cell, Mapping):
+        return "an object with " + (", ".join(map(repr, list(cell)[:3])) or "nothing")
+    return f"the text {cell!r}" if isinstance(cell, str) else f"{cell!r}"
 
 
 def _parsed(cell: str) -> Any:
@@ -139,12 +159,72 @@ def _unknown(name: str, fields: Mapping[str, FieldSpec]) -> str:
 def _value(said: Any, name: str, spec: FieldSpec, document: Words) -> Value:
     if not isinstance(said, Mapping) or "amount" in said:
         said = {"value": said}
+    value = said.get("value")
+    if _is_shapeless(said) or isinstance(value, list) or _is_shapeless(value, "amount"):
+        raise RowFault(
+            "bad_value",
+            f"{name!r} holds {_kind(said.get('value', said))}: wanted is one value or a list of "
+            "them, each plain or an object with 'value' or 'text'",
+        )
     evidence = said.get("text", said.get("evidence"))
     place = _place(said, evidence, name, document)
     words = document.text[slice(*place)] if place else evidence
-    value = said.get("value")
-    value = _scalar(value, name, spec) if value is not None else _read(words, name, spec)
+    if _is_nothing(value):
+        value = _read(words, name, spec)
+    else:
+        value = _scalar(value, name, spec)
+        _check_evidence(value, words, name, spec)
     return Value(value) if place is None else Value(value, document.text[slice(*place)], *place)
+
+
+def _is_shapeless(said: Any, *keys: str) -> bool:
+    """Whether it is an object with none of the keys that say a value."""
+    return isinstance(said, Mapping) and not any(
+        said.get(key) is not None for key in (keys or ("value", "text", "evidence", "start", "end"))
+    )
+
+
+def _check_evidence(value: Scalar, words: Any, name: str, spec: FieldSpec) -> None:
+    """Refuse a value where its evidence says another one, however it is read."""
+    if spec.type == "text" or not words:
+        return
+    orders = (Convention(day_first=first) for first in (None, True, False))
+    readings = [read_value(str(words), spec, order) for order in orders]
+    if None not in readings and not any(_alike(value, one) for one in readings):
+        raise RowFault(
+            "evidence_contradicts", f"{name!r}: {words!r} does not say {_shown(value)!r}"
+        )
+
+
+def _alike(value: Scalar, read: Scalar | None) -> bool:
+    """Whether a recorded value may be what was read, in other units or with a currency unsaid."""
+    if isinstance(value, Money) and isinstance(read, Money):
+        if None in (value.currency, read.currency):
+            return Decimal(value.amount) == Decimal(read.amount)
+    elif isinstance(value, str) and isinstance(read, str):
+        one, other = _length(value), _length(read)
+        if one and other and one[0] == other[0]:
+            return one[1] == other[1]
+        if one or other:  # 60 days may well be recorded as two months
+            return True
+    return read is not None and same_value(value, read)
+
+
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 360}
+
+
+def _length(duration: str) -> tuple[bool, Decimal] | None:
+    """Whether a duration counts days, and how many of them or months; None for what is none."""
+    number, _, unit = duration.partition(" ")
+    days = _DAYS.get(unit.removesuffix("s"))
+    try:
+        return None if days is None else (days < 30, Decimal(number) * days)
+    except InvalidOperation:
+        return None
+
+
+def _shown(value: Scalar) -> Scalar:
+    return f"{value.amount} {value.currency or ''}".strip() if isinstance(value, Money) else value
 
 
 def _place(
@@ -157,7 +237,7 @@ def _place(
         if not found:
             raise RowFault("evidence_not_found", f"{name!r}: the text does not say {evidence!r}")
         return found[0]
-    start, end = (_offset(said.get(key)) for key in ("start", "end"))
+    start, end = (_offset(key, said.get(key), name) for key in ("start", "end"))
     length = len(document.text)
     if not 0 <= start < end <= length:
         raise RowFault(
@@ -173,9 +253,11 @@ def _place(
     return start, end
 
 
-def _offset(said: Any) -> int:
-    """An offset; -1 where it is no whole number."""
-    return said if isinstance(said, int) and not isinstance(said, bool) else -1
+def _offset(key: str, said: Any, name: str) -> int:
+    """An offset, which is a whole number."""
+    if isinstance(said, int) and not isinstance(said, bool):
+        return said
+    raise RowFault("bad_offsets", f"{name!r}: {key!r} is {said!r}, and no whole number")
 
 
 def _scalar(value: Any, name: str, spec: FieldSpec) -> Scalar:
