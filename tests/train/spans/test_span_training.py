@@ -83,7 +83,7 @@ def test_it_learns_from_values_without_places_and_in_long_documents(train: Train
     trained = train({"epochs": 12}, rows=rows, dev=dev)
     assert max(row["dev_accuracy"] for row in trained.history) > 0.8
     located = load_extractor(trained.folder).facts["located"]
-    assert located["product"] == {"values": 60, "located": 60, "mentions": 60}
+    assert located["product"] == {"values": 60, "located": 60, "wide": 0, "mentions": 60}
     assert located["never"]["values"] == 0
 
 
