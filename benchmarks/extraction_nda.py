@@ -116,6 +116,7 @@ def answered(
         load_extractor(trained.folder),
         name="nda",
         dev=dev,
+        more=train,
         options=options,
         folder=folder / "model",
         seed=SEED,
