@@ -1,0 +1,1 @@
+"""Verdicts: whether an answer is right, how healthy a thought is, what a completion is worth."""
