@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.spec import LoadedTask, load_task
-from potstill.spec.loading import kind_of
+from potstill.spec.loading import kind_of, load_recipe
 
 if TYPE_CHECKING:
     from potstill.run.distil import Outcome
@@ -31,10 +31,10 @@ def run(
     prices: Path | None = None,
     listener: Listener | None = None,
 ) -> Outcome:
-    """Distil a task into a model folder; running it again resumes.
+    """Distil a task into a model folder, or do the stages of a recipe; running it again resumes.
 
     Args:
-        task: a task file, or one that is loaded.
+        task: a task file, or one that is loaded; or a recipe file.
         overrides: ``path=value`` settings that replace those of the file.
         runs: folder of all runs.
         until: last stage to do.
@@ -48,8 +48,20 @@ def run(
         BudgetReached: the next call could pass the budget; running again goes on.
         PotstillError: any mistake in the task, the data or the environment.
     """
-    from potstill.run.distil import run_task
     from potstill.run.events import ignore
+
+    if not isinstance(task, LoadedTask) and kind_of(Path(task)) == "recipe":
+        from potstill.run.recipe.cooking import run_recipe
+
+        return run_recipe(
+            load_recipe(Path(task), overrides),
+            runs=runs,
+            until=until,
+            restart=restart,
+            out=out,
+            listener=listener or ignore,
+        )
+    from potstill.run.distil import run_task
 
     loaded = task if isinstance(task, LoadedTask) else load_task(Path(task), overrides)
     return run_task(

@@ -214,7 +214,7 @@ def run(
     """
     from potstill import api
     from potstill.cli.progress import shown
-    from potstill.cli.tables import print_report
+    from potstill.cli.tables import print_recipe, print_report
 
     terminal.be_quiet(quiet)
     with shown(quiet=quiet) as listener:
@@ -241,6 +241,8 @@ def run(
                 "results": outcome.report,
             }
         )
+    elif outcome.report is not None and outcome.report.get("kind") == "recipe":
+        print_recipe(outcome.report, outcome.folder)
     elif outcome.report is not None:
         print_report(outcome.report, outcome.folder)
     if outcome.report is None:
@@ -248,6 +250,8 @@ def run(
     elif not outcome.gates_passed:
         terminal.next_step(f"read {outcome.folder / 'report.html'}: an acceptance gate failed")
         raise typer.Exit(EXIT_GATE)
+    elif outcome.report.get("kind") == "recipe":
+        terminal.next_step(f"name the model as a task's teacher: model: {model}")
     else:
         sample = """echo '{"text": "…"}' | potstill predict"""
         terminal.next_step(f"{sample} {model} -")

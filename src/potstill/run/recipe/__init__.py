@@ -1,0 +1,9 @@
+"""A recipe run: stages that make weights and rows, each judged, each resumable.
+
+places.py    where everything of a run lies
+rows.py      sources, and the rows that stages leave
+stages.py    one function a kind of stage
+judging.py   how good the weights are that a stage leaves, and whether it is refused
+report.py    the table of all stages
+cooking.py   the run itself
+"""
