@@ -1,0 +1,274 @@
+"""Numbers as people write them, read exactly: fractions, mixed numbers, percent, powers, units.
+
+Values are `fractions.Fraction`, never floats, so nothing is equal by rounding alone. Where one
+side is a decimal and the other has no finite decimal (1/3, or a root), the decimal stands for
+it if it is its correct rounding to at least three significant digits.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from potstill.verify.units import Unit, unit_of
+
+MIN_DIGITS = 3
+"""Significant digits from which a rounded decimal stands for a number without a finite one."""
+_MAX_EXPONENT = 5000
+
+_INT = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:\.\d{3}){2,}|\d+(?:_\d{3})+|\d+"
+_DECIMAL = rf"(?:(?:{_INT})(?:\.\d+)?|\d+\.(?!\d)|\.\d+)"
+_OPEN = re.compile(r"([+-]?)(\d*)\.(\d+)\.\.\.?\.?\Z")
+_REPEATING = re.compile(
+    r"([+-]?)(\d+)\.(\d*)(?:\\overline\{(\d+)\}|\\overline(\d)|\\dot\{(\d)\}|\((\d+)\))\Z"
+)
+_TIMES = r"(?:\*|x|X|\\times|\\cdot)"
+_SCIENTIFIC = re.compile(
+    rf"([+-]?)({_DECIMAL})(?:[eE]([+-]?\d+)|\s*{_TIMES}\s*10\s*(?:\^|\*\*)\s*[{{(]?\s*([+-]?\d+)\s*[}})]?)\Z"
+)
+_POWER = re.compile(rf"([+-]?)({_INT})\s*(?:\^|\*\*)\s*[{{(]?\s*([+-]?\d+)\s*[}})]?\Z")
+_PLAIN = re.compile(rf"([+-]?)\s*({_DECIMAL})\Z")
+_COMMA = re.compile(r"([+-]?)(\d+|\d{1,3}(?:\.\d{3})+),(\d{1,2}|\d{4,})\Z")
+_POINT_GROUPS = re.compile(r"([+-]?)(\d{1,3}(?:\.\d{3})+),(\d+)\Z")
+_FRACTION = re.compile(
+    rf"([+-]?)\s*(?:({_INT})\s+(?:and\s+)?|({_INT})(?=\\frac))?"
+    rf"(?:({_DECIMAL})\s*/\s*([+-]?{_DECIMAL})|\\frac\s*\{{\s*([+-]?{_DECIMAL})\s*\}}\s*\{{\s*([+-]?{_DECIMAL})\s*\}}|\\frac\s*(\d)\s*(\d))\Z"
+)
+_CHAIN = re.compile(r"([+-]?)(\d+)((?:\s*/\s*\d+){2,})\Z")
+_SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALE = re.compile(rf"(.*?\d)\s+({'|'.join(_SCALES)})s?\b(.*)\Z", re.IGNORECASE | re.DOTALL)
+_PERCENT = re.compile(r"\s*(?:%|per\s?cent(?:age)?(?:\s+points?)?|pct\.?)\s*\Z", re.IGNORECASE)
+_MONEY = re.compile(r"([+-]?)\s*([$€£¥₹]|USD|EUR|GBP|JPY|INR)\s*([+-]?.+)\Z", re.DOTALL)
+_HEAD = re.compile(
+    rf"[+-]?\s*(?:(?:{_INT})\s+(?:\d+\s*/\s*\d+|\\frac\s*\{{\d+\}}\{{\d+\}})|\d+\\frac\s*\{{\d+\}}\{{\d+\}}"
+    rf"|\\frac\s*\{{[^{{}}]+\}}\s*\{{[^{{}}]+\}}|{_DECIMAL}\s*/\s*\d+"
+    rf"|{_DECIMAL}\s*{_TIMES}\s*10\s*\^\s*(?:\{{[+-]?\d+\}}|[+-]?\d+)|{_DECIMAL}(?:[eE][+-]?\d+)?|\d+,\d+)"
+)
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_WORDS = {word: n for n, word in enumerate(_ONES)} | {w: 20 + 10 * n for n, w in enumerate(_TENS)}
+_WORD_RUN = re.compile(
+    rf"\A(minus\s+|negative\s+)?({'|'.join(_TENS)})?(?:[\s-]*\b({'|'.join(_ONES)}))?\b", re.IGNORECASE
+)
+_SIGN_WORD = re.compile(r"\A(?:minus|negative)\s+(?=\d|\\frac|\.)", re.IGNORECASE)
+_HAN = {sign: n for n, sign in enumerate("零一二三四五六七八九十")}
+_HEDGE = re.compile(r"\A(?:about|approximately|approx\.?|around|roughly|exactly|≈|~|\\approx|only|just|=)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that was written down.
+
+    Attributes:
+        value: what it is, in its own unit.
+        places: digits behind the point, where it was written as a decimal; None otherwise.
+        digits: its significant digits as written; 0 where it is no decimal.
+        cut: whether the decimal was written to go on ("0.333…").
+        percent: whether a percent sign stood behind it; ``value`` is what stood before.
+        unit: its unit; None without one.
+    """
+
+    value: Fraction
+    places: int | None = None
+    digits: int = 0
+    cut: bool = False
+    percent: bool = False
+    unit: Unit | None = None
+
+
+@lru_cache(maxsize=4096)
+def read_number(text: str) -> Number | None:
+    """The number with its unit that folded text is, all of it; None where it is none."""
+    text = _digits_for_words(_HEDGE.sub("", text.strip()))
+    percent = _PERCENT.search(text)
+    if percent:
+        bare = _bare(text[: percent.start()])
+        return bare and Number(bare.value, bare.places, bare.digits, bare.cut, percent=True)
+    bare = _bare(text)
+    if bare is not None:
+        return bare
+    money = _MONEY.match(text)
+    if money:
+        bare = read_number(money[1] + money[3])
+        if bare is None or bare.percent or (bare.unit and bare.unit != unit_of(money[2])):
+            return None
+        return Number(bare.value, bare.places, bare.digits, bare.cut, unit=unit_of(money[2]))
+    scale = _SCALE.match(text)
+    if scale and (bare := _bare(scale[1])) is not None:
+        value = bare.value * _SCALES[scale[2].lower()]
+        unit = unit_of(scale[3]) if scale[3].strip() else None
+        return Number(value, unit=unit) if unit or not scale[3].strip() else None
+    head = _HEAD.match(text)
+    if head is None or head.end() == len(text):
+        return None
+    bare, tail = _bare(head[0]), text[head.end() :]
+    unit = unit_of(tail, spaced=tail[0] in " ^")
+    if bare is None or unit is None:
+        return None
+    return Number(bare.value, bare.places, bare.digits, bare.cut, unit=unit)
+
+
+def last_number(text: str) -> str:
+    """The last number in folded prose with its sign and percent, or what it is one of.
+
+    Two numbers that are joined by "or" are no answer: empty, as where there is no number.
+    """
+    number = rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
+    found = list(re.finditer(number, text))
+    if not found:
+        return ""
+    last = found[-1]
+    before = text[: last.start()].rstrip()
+    if len(found) > 1 and re.search(r"\bor\s*(?:\S+\s*)?\Z", before):
+        return ""
+    unit = re.match(r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)", text[last.end() :])
+    return last[0].strip().rstrip(".") + (unit[0] if unit else "")
+
+
+def same_number(answer: Number, wanted: Number) -> bool:
+    """Whether two numbers are the same, units and percent told apart.
+
+    A unit or a percent sign that only one side has is taken to be left out by the other:
+    50 and 0.5 are both 50%, but 50 is not 0.5.
+    """
+    if answer.percent or wanted.percent:
+        exact = _scaled(answer, 2 * answer.percent), _scaled(wanted, 2 * wanted.percent)
+        # "50" for "50%": the sign was left out.
+        return _close(*exact) or (answer.percent != wanted.percent and _close(answer, wanted))
+    if answer.unit is not None and wanted.unit is not None:
+        if answer.unit.powers != wanted.unit.powers:
+            return False
+        if answer.unit.factor != wanted.unit.factor:
+            return answer.value * answer.unit.factor == wanted.value * wanted.unit.factor
+    return _close(answer, wanted)
+
+
+def stands_for(decimal: Number, value: Fraction) -> bool:
+    """Whether a decimal is the rounding of ``value`` to its own digits, and has enough of them."""
+    if decimal.places is None or decimal.digits < MIN_DIGITS:
+        return False
+    unit = Fraction(1, 10**decimal.places)
+    if decimal.cut:
+        return 0 <= abs(value) - abs(decimal.value) < unit and value * decimal.value > 0
+    return abs(value - decimal.value) * 2 <= unit
+
+
+def _close(one: Number, other: Number) -> bool:
+    if one.value == other.value and not (one.cut or other.cut):
+        return True
+    for decimal, exact in ((one, other), (other, one)):
+        endless = exact.places is None and not _finite(exact.value)
+        if (endless or decimal.cut) and stands_for(decimal, exact.value):
+            return True
+    return False
+
+
+def _scaled(number: Number, shift: int) -> Number:
+    if not shift:
+        return number
+    places = None if number.places is None else number.places + shift
+    return Number(number.value / 10**shift, places, number.digits, number.cut)
+
+
+def _finite(value: Fraction) -> bool:
+    under = value.denominator
+    for prime in (2, 5):
+        while under % prime == 0:
+            under //= prime
+    return under == 1
+
+
+def _bare(text: str) -> Number | None:
+    """A number without unit and percent."""
+    text = text.strip()
+    if text.startswith("(") and text.endswith(")"):
+        text = text[1:-1].strip()
+    if len(text) > 2000:
+        return None
+    if (found := _OPEN.match(text)) is not None:
+        decimal = _decimal(found[2] + "." + found[3])
+        return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits, cut=True)
+    if (found := _REPEATING.match(text)) is not None:
+        return Number(_signed(found[1], _repeated(found)))
+    if (found := _SCIENTIFIC.match(text)) is not None:
+        power = int(found[3] or found[4])
+        if abs(power) > _MAX_EXPONENT:
+            return None
+        return Number(_signed(found[1], _decimal(found[2]).value * Fraction(10) ** power))
+    if (found := _POWER.match(text)) is not None:
+        base, power = _decimal(found[2]).value, int(found[3])
+        if abs(power) > _MAX_EXPONENT or base > 10**6 or (base == 0 and power < 0):
+            return None
+        return Number(_signed(found[1], base**power))
+    if (found := _FRACTION.match(text)) is not None:
+        return _fraction(found)
+    if (found := _CHAIN.match(text)) is not None:
+        value = Fraction(found[2])
+        for under in re.findall(r"\d+", found[3]):
+            if int(under) == 0:
+                return None
+            value /= int(under)
+        return Number(_signed(found[1], value))
+    for pattern in (_COMMA, _POINT_GROUPS):
+        if (found := pattern.match(text)) is not None:
+            decimal = _decimal(found[2].replace(".", "") + "." + found[3])
+            return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits)
+    if (found := _PLAIN.match(text)) is not None:
+        decimal = _decimal(found[2])
+        return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits)
+    return None
+
+
+def _decimal(text: str) -> Number:
+    text = text.rstrip(".") if text.endswith(".") else text
+    if text.count(".") > 1:
+        text = text.replace(".", "")
+    text = re.sub(r"[,' _]", "", text)
+    whole, _, part = text.partition(".")
+    digits = len((whole + part).lstrip("0"))
+    return Number(Fraction(text if whole else "0" + text), len(part) if part else 0, digits)
+
+
+def _fraction(found: re.Match[str]) -> Number | None:
+    whole = found[2] or found[3]
+    over, under = next((found[i], found[i + 1]) for i in (4, 6, 8) if found[i])
+    top, bottom = _with_sign(over), _with_sign(under)
+    if bottom == 0:
+        return None
+    value = top / bottom
+    if whole is not None:
+        if value < 0:
+            return None
+        value += _decimal(whole).value
+    return Number(_signed(found[1], value))
+
+
+def _repeated(found: re.Match[str]) -> Fraction:
+    fixed, period = found[3], next(part for part in found.groups()[3:] if part)
+    value = Fraction(int(found[2] + fixed), 10 ** len(fixed))
+    return value + Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed))
+
+
+def _with_sign(text: str) -> Fraction:
+    return _signed(text[:1], _decimal(text.lstrip("+-")).value)
+
+
+def _signed(sign: str, value: Fraction) -> Fraction:
+    return -value if sign == "-" else value
+
+
+def _digits_for_words(text: str) -> str:
+    """Numbers in words at the beginning, below one hundred, as digits."""
+    if text in _HAN:
+        return str(_HAN[text])
+    text = _SIGN_WORD.sub("-", text)
+    run = _WORD_RUN.match(text)
+    if run is None or not (run[2] or run[3]):
+        return text
+    value = sum(_WORDS[word.lower()] for word in (run[2], run[3]) if word)
+    return ("-" if run[1] else "") + str(value) + text[run.end() :]
