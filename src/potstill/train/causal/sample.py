@@ -178,7 +178,12 @@ class _Writing:
         order = sorted(range(len(wanted)), key=lambda index: len(wanted[index].prompt))
         while order:
             longest = len(wanted[order[-1]].prompt)
-            batch = [order.pop() for _ in range(min(len(order), self._rows(longest)))]
+            room, batch = self._room(longest), list[int]()
+            while order and len(batch) < self._rows(longest):
+                # The shorter must not be cut for the longest one's lack of room.
+                if self._room(len(wanted[order[-1]].prompt)) != room:
+                    break
+                batch.append(order.pop())
             yield from zip(batch, self._write([wanted[index] for index in batch]), strict=True)
 
     def _room(self, prompt_tokens: int) -> int:

@@ -22,6 +22,8 @@ from potstill.train.encoder import Quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_LENGTH_WARNING = "sequence-length-is-longer-than-the-specified-maximum"
+
 
 @dataclass(frozen=True)
 class Turns:
@@ -51,6 +53,8 @@ class Turns:
                 where=str(folder),
                 hint="Give a folder that transformers' save_pretrained wrote.",
             ) from error
+        # Every caller sees to what is too long, and counts it; the tokenizer need not warn.
+        cast("Any", tokenizer).deprecation_warnings[_LENGTH_WARNING] = True
         return cls(tokenizer, template)
 
     @property
