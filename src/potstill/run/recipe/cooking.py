@@ -13,7 +13,7 @@ from potstill.errors import SpecError
 from potstill.run.distil import Outcome
 from potstill.run.events import Listener, ignore
 from potstill.run.folder import RunFolder, run_id
-from potstill.run.recipe.judging import first_weights, judge_weights, settle
+from potstill.run.recipe.judging import accuracy_text, first_weights, judge_weights, settle
 from potstill.run.recipe.places import ANSWERS, BASE, JUDGEMENT, SAMPLES, WEIGHTS, Places
 from potstill.run.recipe.report import load_report, write_report
 from potstill.run.recipe.rows import read_sources, save_rows
@@ -169,9 +169,8 @@ def _judge(places: Places, name: str, stage: StageSpec | None) -> None:
         found = judge_weights(places, name, questions_of_test(places))
         if stage is not None:
             return settle(places, stage, first_weights(stage), found)
-        accuracy = found.accuracy
-        told = f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
-        return {"judgement": found.to_json(), "beside": None, "refused": False, "summary": told}
+        said = accuracy_text(found)
+        return {"judgement": found.to_json(), "beside": None, "refused": False, "summary": said}
 
     places.folder.stage(
         f"{name}.{_JUDGE}",

@@ -15,8 +15,7 @@ from potstill.evaluate.stability import Sample, Stability, compare_stability, st
 from potstill.run.events import Event
 from potstill.run.recipe.places import ANSWERS, JUDGEMENT, WEIGHTS, Places
 from potstill.spec.recipe import LearningSpec, StageSpec, TemplateSpec, Verifier
-from potstill.verify import parse_completion, verifier_of
-from potstill.verify.language import share
+from potstill.verify import consistency_of, parse_completion, verifier_of
 from potstill.verify.loops import find_loop
 
 
@@ -70,7 +69,7 @@ class Answered:
     cut: bool
     right: bool | None
     form: bool
-    language: float
+    language: float | None
     loops: bool
     fault: str | None
 
@@ -118,7 +117,7 @@ def judged(
             cut=one.finish == "length",
             right=None if verdict is None else bool(verdict.right),
             form=parsed.fault is None,
-            language=share(parsed.thought, template.language),
+            language=consistency_of(parsed.thought, template.language).share,
             loops=find_loop(parsed.thought) is not None,
             fault=parsed.fault or (verdict.fault if verdict else None),
         )
@@ -134,7 +133,7 @@ def judge_weights(places: Places, stage: str, questions: Sequence[Example]) -> S
         stage: or `base`.
         questions: that no stage learns from.
     """
-    from potstill.train.causal import sample
+    from potstill.train.causal.sample import sample
 
     recipe, folder = places.recipe, places.of(stage)
     written = sample(
@@ -179,10 +178,7 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
     gained = compared.difference
     refused = stage.max_drop is not None and gained.value < -stage.max_drop
     places.choose(stage.name, before if refused else stage.name)
-    said = (
-        f"accuracy {found.accuracy.value:.3f} [{found.accuracy.low:.3f}, {found.accuracy.high:.3f}]"
-        f", {gained.value:+.3f} beside {before}"
-    )
+    said = f"{accuracy_text(found)}, {gained.value:+.3f} beside {before}"
     if refused:
         text = f"{stage.name} is refused: {said}; later stages go on from {before}"
         places.folder.tell(Event(kind="warning", stage=stage.name, text=text))
@@ -192,6 +188,12 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
         "refused": refused,
         "summary": said + (", refused" if refused else ""),
     }
+
+
+def accuracy_text(found: Stability) -> str:
+    """Accuracy at one sample with its interval, in words."""
+    accuracy = found.metrics["accuracy"]
+    return f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
 
 
 def first_weights(stage: StageSpec) -> str:

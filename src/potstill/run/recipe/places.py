@@ -53,8 +53,9 @@ class Places:
         return self.of(stage) / ROWS
 
     def weights(self, stage: str) -> Path:
-        """The weights that go by the name of a stage: its own, or where it was refused those that
-        it started from.
+        """The weights that go by the name of a stage.
+
+        Its own, or where it was refused those that it started from.
         """
         file = self.of(stage) / _CHOSEN
         try:

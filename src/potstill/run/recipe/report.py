@@ -119,19 +119,12 @@ def _changed(after: Sequence[Answered], before: Sequence[Answered]) -> dict[str,
     return {"became_right": shown(True), "became_wrong": shown(False)}
 
 
-_FIGURES = {
-    "accuracy": lambda found: found["accuracy"]["value"],
-    "format": lambda found: found["well_formed"],
-    "language": lambda found: found["language"],
-    "agreement": lambda found: found["agreement"]["value"],
-}
-
-
 def _gates(stage: StageSpec, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The gates of a stage against its judgement."""
     found: list[dict[str, Any]] = []
     for name, gate in stage.accept.items():
-        value = _FIGURES[name](entry["judgement"]) if entry.get("judgement") else None
+        judged = entry.get("judgement")
+        value = judged["metrics"][name]["value"] if judged and name in judged["metrics"] else None
         low = gate.min is None or (value is not None and value >= gate.min)
         high = gate.max is None or (value is not None and value <= gate.max)
         found.append(
@@ -165,9 +158,10 @@ def _markdown(report: Mapping[str, Any]) -> str:
 
 
 def _counts(table: Any) -> list[tuple[str, Any]]:
+    """What each step took: of rejection sampling a mapping, of mixing a list of steps."""
     if isinstance(table, Mapping):
         return list(table.items())
-    return [(str(row.get("step", row.get("name", ""))), row) for row in table]
+    return [(row["name"], f"{row['taken']} of {row['checked']}") for row in table]
 
 
 def cells(entry: Mapping[str, Any]) -> list[str]:
@@ -178,20 +172,22 @@ def cells(entry: Mapping[str, Any]) -> list[str]:
     if not found:
         rows = entry.get("facts", {}).get("rows", "")
         return [name, f"{rows} rows", *[""] * 9, seconds]
-    accuracy = found["accuracy"]
+    metrics = found["metrics"]
+    accuracy = metrics["accuracy"]
     beside = entry.get("beside")
-    apart = beside["difference"] if beside else None
+    apart = beside["differences"][beside["primary"]] if beside else None
+    shown = ("majority", "agreement", "tokens", "cut", "format", "language", "loops")
     return [
         name,
         f"{accuracy['value']:.3f}",
         f"{accuracy['low']:.3f} to {accuracy['high']:.3f}",
-        f"{found['majority']['value']:.3f}",
-        f"{found['agreement']['value']:.3f}",
-        f"{found['mean_tokens']:.0f}",
-        f"{found['cut']:.3f}",
-        f"{found['well_formed']:.3f}",
-        "" if found["language"] is None else f"{found['language']:.3f}",
-        f"{found['loops']:.3f}",
+        *(_shown(metrics.get(key), key) for key in shown),
         f"{apart['value']:+.3f} [{apart['low']:+.3f}, {apart['high']:+.3f}]" if apart else "",
         seconds,
     ]
+
+
+def _shown(figure: Mapping[str, float] | None, name: str) -> str:
+    if figure is None:
+        return "unknown"
+    return f"{figure['value']:.0f}" if name == "tokens" else f"{figure['value']:.3f}"

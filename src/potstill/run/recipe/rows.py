@@ -16,6 +16,7 @@ from potstill.data.reading import read_rows
 from potstill.errors import DataError, MissingExtraError
 from potstill.spec.loading import LoadedRecipe
 from potstill.spec.recipe import SourceSpec
+from potstill.verify import gym_wanted
 
 
 def read_sources(loaded: LoadedRecipe) -> dict[str, list[Example]]:
@@ -101,7 +102,7 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
 
 def _gym_rows(family: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[Example]:
     try:
-        import reasoning_gym
+        import reasoning_gym  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError("reasoning-gym", "gym") from error
     found: Any = reasoning_gym.create_dataset(
@@ -111,7 +112,7 @@ def _gym_rows(family: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[E
         yield Example(
             id=f"{family}-{number}",
             input=str(entry["question"]),
-            target=Text(str(entry["answer"])),
+            target=Text(gym_wanted(entry)),
             sources=(
                 Source(
                     kind="rule",

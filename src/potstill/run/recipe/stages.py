@@ -6,7 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 from potstill.data import Example, Source, Text
@@ -26,6 +26,8 @@ from potstill.spec.recipe import (
     SftStage,
     StageSpec,
 )
+from potstill.verify import Reward
+from potstill.verify.reward import Part
 
 SOURCES = "sources"
 
@@ -78,7 +80,7 @@ def _cold_start(stage: ColdStartStage, places: Places) -> Mapping[str, Any]:
 
 @work.register
 def _sft(stage: SftStage, places: Places) -> Mapping[str, Any]:
-    from potstill.train.causal import fine_tune
+    from potstill.train.causal.fine_tune import fine_tune
 
     learnt = fine_tune(
         places.weights(stage.weights),
@@ -94,14 +96,13 @@ def _sft(stage: SftStage, places: Places) -> Mapping[str, Any]:
 
 @work.register
 def _grpo(stage: GrpoStage, places: Places) -> Mapping[str, Any]:
-    from potstill.train.causal import reinforce
-    from potstill.verify import Reward
+    from potstill.train.causal.reinforce import reinforce
 
     reward = Reward.of(stage.rewards, places.recipe.template, stage.max_new_tokens)
     learnt = reinforce(
         places.weights(stage.weights),
         _verifiable(stage.name, rows_of(places, stage.data)),
-        lambda written, rows, tokens: reward.score(written, rows, tokens).parts,
+        partial(_parts, reward),
         stage=stage,
         template=places.recipe.template,
         seed=places.recipe.seed,
@@ -111,9 +112,18 @@ def _grpo(stage: GrpoStage, places: Places) -> Mapping[str, Any]:
     return _facts(learnt, stage.weights)
 
 
+def _parts(
+    reward: Reward, written: list[str], rows: list[Example], tokens: list[int]
+) -> dict[str, Any]:
+    """The parts of the reward, each apart: the trainer weighs them."""
+    scores = reward.score(written, rows, tokens=tokens)
+    names: tuple[Part, ...] = ("accuracy", "format", "language", "length")
+    return {name: scores.part(name) for name in names}
+
+
 @work.register
 def _reject(stage: RejectStage, places: Places) -> Mapping[str, Any]:
-    from potstill.train.causal import sample
+    from potstill.train.causal.sample import sample
 
     template = places.recipe.template
     questions = rows_of(places, stage.data)
@@ -183,14 +193,14 @@ def _mix(stage: MixStage, places: Places) -> Mapping[str, Any]:
     save_rows(places.rows(stage.name), mixed.rows)
     return {
         "rows": len(mixed.rows),
-        "table": mixed.table,
+        "table": [asdict(step) for step in mixed.table],
         "summary": f"{len(mixed.rows)} rows",
     }
 
 
 @work.register
 def _prefer(stage: PreferStage, places: Places) -> Mapping[str, Any]:
-    from potstill.train.causal import Pair, prefer
+    from potstill.train.causal.prefer import Pair, prefer
 
     pairs: list[Pair] = []
     for name in stage.data:
@@ -226,7 +236,7 @@ def _prefer(stage: PreferStage, places: Places) -> Mapping[str, Any]:
 
 @work.register
 def _distil(stage: DistilStage, places: Places) -> Mapping[str, Any]:
-    from potstill.train.causal import fine_tune
+    from potstill.train.causal.fine_tune import fine_tune
 
     start = places.of(stage.name) / "start"
     if not start.is_dir():
@@ -251,7 +261,8 @@ def begin(places: Places, base: str | ScratchSpec, folder: Any) -> None:
         base: a name, or one that is made here.
         folder: for the weights.
     """
-    from potstill.train.causal import all_texts, copy_start, make_scratch
+    from potstill.train.causal.start import copy_start, make_scratch
+    from potstill.train.causal.turns import all_texts
 
     template, seed = places.recipe.template, places.recipe.seed
     if isinstance(base, ScratchSpec):
@@ -307,7 +318,7 @@ def _cause(one: Answered, stage: RejectStage) -> str | None:
         ("wrong", lambda: one.right is False),
     ]
     filters: dict[str, Callable[[], bool]] = {
-        "language": lambda: one.language < _LEAST_LANGUAGE,
+        "language": lambda: one.language is not None and one.language < _LEAST_LANGUAGE,
         "paragraphs": lambda: any(
             len(part.split()) > _PARAGRAPH_WORDS for part in one.thought.split("\n\n")
         ),
