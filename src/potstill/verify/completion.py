@@ -1,5 +1,7 @@
 """A completion taken apart: the thought, the answer behind it, and what is wrong with its form."""
 
+# ruff: noqa: RUF001 - the signs of other tokenizers are meant
+
 from __future__ import annotations
 
 import re

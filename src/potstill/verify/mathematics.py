@@ -32,6 +32,10 @@ _BACKWARDS = re.compile(r"([^=]+?)\s*=\s*([a-zA-Z])\s*\Z")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt|ne|in|cup|cap|setminus)(?![a-zA-Z])")
 _SYMBOLS = re.compile(r"[a-z]{1,2}|[xyzabc]{3}")
 _TWO_SIGNS = re.compile(r"[+-]\s*[+-]")
+_DIGITS_IN_A_ROW = re.compile(r"[+-]?\d+(?: \d+){2,}")
+_REMARK = re.compile(r"(.*?\d\S*)\s+\((?![\d-])")
+_STARTS_WITH_VALUE = re.compile(r"[^a-zA-Z]*(?:[a-z]\s*=\s*)?[-+$€£¥]?[\d\\.(]")
+_FEW_WORDS = 4
 _CODE = re.compile(r"__|\bimport\b|\blambda\b|\beval\b")
 
 
@@ -143,23 +147,31 @@ class Mathematics:
 
 def value_in(text: str, found: Found) -> str:
     """The value in a phrase: all of it where it is no prose, else the last number in it."""
-    if re.fullmatch(r"[+-]?\d+(?: \d+){2,}", text) and read_number(text) is None:
-        return ""  # digits in a row without a comma are no list and no number
-    if not is_prose(text) or read_number(text) is not None:
+    if _DIGITS_IN_A_ROW.fullmatch(text) and read_number(text) is None:
+        return ""  # without a comma they are no list and no number
+    if found.place == "line" and not _is_value(text) and ". " not in text:
+        text = fold(first_sentence(text))
+    if _is_value(text):
         return _last_side(text)
+    if found.place == "line" or _STARTS_WITH_VALUE.match(text):
+        return _before_remark(text, found) or last_number(text)
+    return text if len(text.split()) <= _FEW_WORDS else ""
+
+
+def _before_remark(text: str, found: Found) -> str:
+    """The number with which a phrase begins, where only a remark follows; empty without one."""
     if found.place == "line":
-        text = fold(first_sentence(text)) if not text.count(". ") else text
-    if read_number(text) is not None or not is_prose(text):
-        return _last_side(text)
-    head, comma, _ = text.partition(", ")
-    if comma and found.place == "said" and read_number(head) is not None:
-        return head
-    number = re.match(r"(.*?\d\S*)\s+\((?![\d-])", text)  # "4 (graded correct)"
-    if number and read_number(number[1]) is not None:
-        return number[1]
-    if found.place in ("said", "mark") and not re.match(r"[^a-zA-Z]*(?:[a-z]\s*=\s*)?[-+$€£¥]?[\d\\.(]", text):
-        return text if len(text.split()) <= 4 else ""
-    return last_number(text)
+        return ""
+    head, comma, _ = text.partition(", ")  # "42, so yes"
+    with_remark = _REMARK.match(text)  # "4 (graded correct)"
+    for candidate in (head if comma else "", with_remark[1] if with_remark else ""):
+        if read_number(candidate) is not None:
+            return candidate
+    return ""
+
+
+def _is_value(text: str) -> bool:
+    return not is_prose(text) or read_number(text) is not None
 
 
 def _last_side(text: str) -> str:

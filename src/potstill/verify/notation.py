@@ -3,7 +3,7 @@ r"""One way of writing for the many that mathematics has: digits, signs and LaTe
 ``fold`` takes ``１２``, ``٤٢``, ``−5``, ``½``, ``2³``, ``$\dfrac{1}{2}$`` and ``1{,}234`` to what
 the readers of numbers and lists understand. It changes how a thing is written, never its value.
 """
-# ruff: noqa: RUF001 - the signs that are folded are meant
+# ruff: noqa: RUF001, RUF002 - the signs that are folded are meant
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ _TEXT = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname|textnormal|rm|bf)\s*\{([^{}]*)\}"
 )
 _FUNCTIONS = frozenset(
-    ("sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan log ln lg exp max min gcd lcm det"
-     " mod sqrt lim arg deg dim ker Re Im tr rank binom frac pi infty").split()
+    ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "log", "ln", "lg", "exp", "max", "min", "gcd", "lcm", "det", "mod", "sqrt", "lim", "arg", "deg", "dim", "ker", "Re", "Im", "tr", "rank", "binom", "frac", "pi", "infty"]
 )  # fmt: skip
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]+\*?\}")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
@@ -63,7 +62,9 @@ def fold(text: str) -> str:
     text = _TEXT.sub(lambda said: " " + said[1] + " ", text)
     text = re.sub(r"\\([%$#&])", r"\1", text)
     text = text.replace(r"^{\circ}", r"^\circ").replace(r"\degree", r"^\circ")
-    text = text.replace(r"\varnothing", r"\emptyset").replace(r"\leq", r"\le").replace(r"\geq", r"\ge")
+    text = (
+        text.replace(r"\varnothing", r"\emptyset").replace(r"\leq", r"\le").replace(r"\geq", r"\ge")
+    )
     text = re.sub(r"\\(?:ldots|dots|cdots)(?![a-zA-Z])", "...", text)
     return " ".join(text.split())
 

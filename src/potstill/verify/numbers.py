@@ -8,7 +8,8 @@ it if it is its correct rounding to at least three significant digits.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from potstill.verify.units import Unit, unit_of
 MIN_DIGITS = 3
 """Significant digits from which a rounded decimal stands for a number without a finite one."""
 _MAX_EXPONENT = 5000
+_LONGEST = 2000
 
 _INT = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:\.\d{3}){2,}|\d+(?:_\d{3})+|\d+"
 _DECIMAL = rf"(?:(?:{_INT})(?:\.\d+)?|\d+\.(?!\d)|\.\d+)"
@@ -37,27 +39,55 @@ _FRACTION = re.compile(
     rf"(?:({_DECIMAL})\s*/\s*([+-]?{_DECIMAL})|\\frac\s*\{{\s*([+-]?{_DECIMAL})\s*\}}\s*\{{\s*([+-]?{_DECIMAL})\s*\}}|\\frac\s*(\d)\s*(\d))\Z"
 )
 _CHAIN = re.compile(r"([+-]?)(\d+)((?:\s*/\s*\d+){2,})\Z")
-_SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALES = {
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
 _SCALE = re.compile(rf"(.*?\d)\s+({'|'.join(_SCALES)})s?\b(.*)\Z", re.IGNORECASE | re.DOTALL)
 _PERCENT = re.compile(r"\s*(?:%|per\s?cent(?:age)?(?:\s+points?)?|pct\.?)\s*\Z", re.IGNORECASE)
-_MONEY = re.compile(r"([+-]?)\s*([$€£¥₹]|USD|EUR|GBP|JPY|INR)\s*([+-]?.+)\Z", re.DOTALL)
+_MONEY = re.compile(r"([+-]?)\s*([$€£¥₹]|USD|EUR|GBP|JPY|INR)\s*([+-]?[^$€£¥₹A-Z]+)\Z", re.DOTALL)
 _HEAD = re.compile(
     rf"[+-]?\s*(?:(?:{_INT})\s+(?:\d+\s*/\s*\d+|\\frac\s*\{{\d+\}}\{{\d+\}})|\d+\\frac\s*\{{\d+\}}\{{\d+\}}"
     rf"|\\frac\s*\{{[^{{}}]+\}}\s*\{{[^{{}}]+\}}|{_DECIMAL}\s*/\s*\d+"
     rf"|{_DECIMAL}\s*{_TIMES}\s*10\s*\^\s*(?:\{{[+-]?\d+\}}|[+-]?\d+)|{_DECIMAL}(?:[eE][+-]?\d+)?|\d+,\d+)"
 )
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORDS = {word: n for n, word in enumerate(_ONES)} | {w: 20 + 10 * n for n, w in enumerate(_TENS)}
 _WORD_RUN = re.compile(
-    rf"\A(minus\s+|negative\s+)?({'|'.join(_TENS)})?(?:[\s-]*\b({'|'.join(_ONES)}))?\b", re.IGNORECASE
+    rf"\A(minus\s+|negative\s+)?({'|'.join(_TENS)})?(?:[\s-]*\b({'|'.join(_ONES)}))?\b",
+    re.IGNORECASE,
 )
 _SIGN_WORD = re.compile(r"\A(?:minus|negative)\s+(?=\d|\\frac|\.)", re.IGNORECASE)
 _HAN = {sign: n for n, sign in enumerate("零一二三四五六七八九十")}
-_HEDGE = re.compile(r"\A(?:about|approximately|approx\.?|around|roughly|exactly|≈|~|\\approx|only|just|=)\s*", re.IGNORECASE)
+_HEDGE = re.compile(
+    r"\A(?:about|approximately|approx\.?|around|roughly|exactly|≈|~|\\approx|only|just|=)\s*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +114,39 @@ class Number:
 @lru_cache(maxsize=4096)
 def read_number(text: str) -> Number | None:
     """The number with its unit that folded text is, all of it; None where it is none."""
+    if len(text) > _LONGEST:
+        return None
     text = _digits_for_words(_HEDGE.sub("", text.strip()))
     percent = _PERCENT.search(text)
     if percent:
         bare = _bare(text[: percent.start()])
-        return bare and Number(bare.value, bare.places, bare.digits, bare.cut, percent=True)
+        return replace(bare, percent=True) if bare else None
     bare = _bare(text)
     if bare is not None:
         return bare
+    return _money(text) or _scaled_by_word(text) or _with_unit(text)
+
+
+def _money(text: str) -> Number | None:
     money = _MONEY.match(text)
-    if money:
-        bare = read_number(money[1] + money[3])
-        if bare is None or bare.percent or (bare.unit and bare.unit != unit_of(money[2])):
-            return None
-        return Number(bare.value, bare.places, bare.digits, bare.cut, unit=unit_of(money[2]))
+    bare = read_number(money[1] + money[3]) if money else None
+    if money is None or bare is None or bare.percent:
+        return None
+    unit = unit_of(money[2])
+    return None if bare.unit and bare.unit != unit else replace(bare, unit=unit)
+
+
+def _scaled_by_word(text: str) -> Number | None:
     scale = _SCALE.match(text)
-    if scale and (bare := _bare(scale[1])) is not None:
-        value = bare.value * _SCALES[scale[2].lower()]
-        unit = unit_of(scale[3]) if scale[3].strip() else None
-        return Number(value, unit=unit) if unit or not scale[3].strip() else None
+    bare = _bare(scale[1]) if scale else None
+    if scale is None or bare is None:
+        return None
+    value = bare.value * _SCALES[scale[2].lower()]
+    unit = unit_of(scale[3]) if scale[3].strip() else None
+    return Number(value, unit=unit) if unit or not scale[3].strip() else None
+
+
+def _with_unit(text: str) -> Number | None:
     head = _HEAD.match(text)
     if head is None or head.end() == len(text):
         return None
@@ -110,7 +154,7 @@ def read_number(text: str) -> Number | None:
     unit = unit_of(tail, spaced=tail[0] in " ^")
     if bare is None or unit is None:
         return None
-    return Number(bare.value, bare.places, bare.digits, bare.cut, unit=unit)
+    return replace(bare, unit=unit)
 
 
 def last_number(text: str) -> str:
@@ -118,7 +162,9 @@ def last_number(text: str) -> str:
 
     Two numbers that are joined by "or" are no answer: empty, as where there is no number.
     """
-    number = rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
+    number = (
+        rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
+    )
     found = list(re.finditer(number, text))
     if not found:
         return ""
@@ -126,7 +172,10 @@ def last_number(text: str) -> str:
     before = text[: last.start()].rstrip()
     if len(found) > 1 and re.search(r"\bor\s*(?:\S+\s*)?\Z", before):
         return ""
-    unit = re.match(r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)", text[last.end() :])
+    unit = re.match(
+        r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)",
+        text[last.end() :],
+    )
     return last[0].strip().rstrip(".") + (unit[0] if unit else "")
 
 
@@ -137,7 +186,7 @@ def same_number(answer: Number, wanted: Number) -> bool:
     50 and 0.5 are both 50%, but 50 is not 0.5.
     """
     if answer.percent or wanted.percent:
-        exact = _scaled(answer, 2 * answer.percent), _scaled(wanted, 2 * wanted.percent)
+        exact = _scaled(answer, 2 * int(answer.percent)), _scaled(wanted, 2 * int(wanted.percent))
         # "50" for "50%": the sign was left out.
         return _close(*exact) or (answer.percent != wanted.percent and _close(answer, wanted))
     if answer.unit is not None and wanted.unit is not None:
@@ -172,7 +221,7 @@ def _scaled(number: Number, shift: int) -> Number:
     if not shift:
         return number
     places = None if number.places is None else number.places + shift
-    return Number(number.value / 10**shift, places, number.digits, number.cut)
+    return replace(number, value=number.value / 10**shift, places=places)
 
 
 def _finite(value: Fraction) -> bool:
@@ -188,39 +237,12 @@ def _bare(text: str) -> Number | None:
     text = text.strip()
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()
-    if len(text) > 2000:
+    if len(text) > _LONGEST:
         return None
-    if (found := _OPEN.match(text)) is not None:
-        decimal = _decimal(found[2] + "." + found[3])
-        return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits, cut=True)
-    if (found := _REPEATING.match(text)) is not None:
-        return Number(_signed(found[1], _repeated(found)))
-    if (found := _SCIENTIFIC.match(text)) is not None:
-        power = int(found[3] or found[4])
-        if abs(power) > _MAX_EXPONENT:
-            return None
-        return Number(_signed(found[1], _decimal(found[2]).value * Fraction(10) ** power))
-    if (found := _POWER.match(text)) is not None:
-        base, power = _decimal(found[2]).value, int(found[3])
-        if abs(power) > _MAX_EXPONENT or base > 10**6 or (base == 0 and power < 0):
-            return None
-        return Number(_signed(found[1], base**power))
-    if (found := _FRACTION.match(text)) is not None:
-        return _fraction(found)
-    if (found := _CHAIN.match(text)) is not None:
-        value = Fraction(found[2])
-        for under in re.findall(r"\d+", found[3]):
-            if int(under) == 0:
-                return None
-            value /= int(under)
-        return Number(_signed(found[1], value))
-    for pattern in (_COMMA, _POINT_GROUPS):
-        if (found := pattern.match(text)) is not None:
-            decimal = _decimal(found[2].replace(".", "") + "." + found[3])
-            return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits)
-    if (found := _PLAIN.match(text)) is not None:
-        decimal = _decimal(found[2])
-        return Number(_signed(found[1], decimal.value), decimal.places, decimal.digits)
+    for pattern, read in _FORMS:
+        found = pattern.match(text)
+        if found is not None and (number := read(found)) is not None:
+            return number if found[1] != "-" else replace(number, value=-number.value)
     return None
 
 
@@ -234,6 +256,41 @@ def _decimal(text: str) -> Number:
     return Number(Fraction(text if whole else "0" + text), len(part) if part else 0, digits)
 
 
+def _open(found: re.Match[str]) -> Number:
+    return replace(_decimal(found[2] + "." + found[3]), cut=True)
+
+
+def _scientific(found: re.Match[str]) -> Number | None:
+    power = int(found[3] or found[4])
+    if abs(power) > _MAX_EXPONENT:
+        return None
+    return Number(_decimal(found[2]).value * Fraction(10) ** power)
+
+
+def _power(found: re.Match[str]) -> Number | None:
+    base, power = _decimal(found[2]).value, int(found[3])
+    if abs(power) > _MAX_EXPONENT or base > 10**6 or (base == 0 and power < 0):
+        return None
+    return Number(base**power)
+
+
+def _chain(found: re.Match[str]) -> Number | None:
+    value = Fraction(found[2])
+    for under in map(int, re.findall(r"\d+", found[3])):
+        if under == 0:
+            return None
+        value /= under
+    return Number(value)
+
+
+def _comma(found: re.Match[str]) -> Number:
+    return _decimal(found[2].replace(".", "") + "." + found[3])
+
+
+def _plain(found: re.Match[str]) -> Number:
+    return _decimal(found[2])
+
+
 def _fraction(found: re.Match[str]) -> Number | None:
     whole = found[2] or found[3]
     over, under = next((found[i], found[i + 1]) for i in (4, 6, 8) if found[i])
@@ -245,21 +302,18 @@ def _fraction(found: re.Match[str]) -> Number | None:
         if value < 0:
             return None
         value += _decimal(whole).value
-    return Number(_signed(found[1], value))
+    return Number(value)
 
 
-def _repeated(found: re.Match[str]) -> Fraction:
+def _repeated(found: re.Match[str]) -> Number:
     fixed, period = found[3], next(part for part in found.groups()[3:] if part)
     value = Fraction(int(found[2] + fixed), 10 ** len(fixed))
-    return value + Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed))
+    return Number(value + Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed)))
 
 
 def _with_sign(text: str) -> Fraction:
-    return _signed(text[:1], _decimal(text.lstrip("+-")).value)
-
-
-def _signed(sign: str, value: Fraction) -> Fraction:
-    return -value if sign == "-" else value
+    value = _decimal(text.lstrip("+-")).value
+    return -value if text.startswith("-") else value
 
 
 def _digits_for_words(text: str) -> str:
@@ -272,3 +326,17 @@ def _digits_for_words(text: str) -> str:
         return text
     value = sum(_WORDS[word.lower()] for word in (run[2], run[3]) if word)
     return ("-" if run[1] else "") + str(value) + text[run.end() :]
+
+
+# The first form that fits is the one that is meant; group 1 of each is the sign.
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Number | None]], ...] = (
+    (_OPEN, _open),
+    (_REPEATING, _repeated),
+    (_SCIENTIFIC, _scientific),
+    (_POWER, _power),
+    (_FRACTION, _fraction),
+    (_CHAIN, _chain),
+    (_COMMA, _comma),
+    (_POINT_GROUPS, _comma),
+    (_PLAIN, _plain),
+)

@@ -20,10 +20,14 @@ _HEDGED = re.compile(r"\b(?:or|either|maybe|perhaps|possibly)\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|never|neither|nor|no)\b|n't\b", re.IGNORECASE)
 
 _OPTION = r"(?:option|choice|answer|letter|number)?\s*"
-_LONE = re.compile(rf"\A{_OPTION}[(\[]?([A-Z]|\d{{1,2}})(?:[)\].:,]|\s*\Z|\s*[-=]\s)", re.IGNORECASE)
+_LONE = re.compile(
+    rf"\A{_OPTION}[(\[]?([A-Z]|\d{{1,2}})(?:[)\].:,]|\s*\Z|\s*[-=]\s)", re.IGNORECASE
+)
 _LETTER = re.compile(r"(?<![\w'])[(\[]?([A-Z])[)\]]?(?![\w'])")
 # "A dog" and "I think" are no options, but "A is right" and "(A)" are.
-_ARTICLE = re.compile(r"(?<![\w(\[])(?:A(?=\s+(?!is\b|was\b|and\b|or\b|because\b|fits\b)[a-z])|I(?=\s+[a-z]|'))(?![)\].:])")
+_ARTICLE = re.compile(
+    r"(?<![\w(\[])(?:A(?=\s+(?!is\b|was\b|and\b|or\b|because\b|fits\b)[a-z])|I(?=\s+[a-z]|'))(?![)\].:])"
+)
 _REFUSED = re.compile(
     r"[(\[]?(?<!\w)([A-Z])(?!\w)[)\]]?\s+(?:is|was|are|were|seems|looks)\s+(?:wrong|incorrect|not|false|out)\b"
     r"|\bnot\s+[(\[]?([A-Z])(?!\w)[)\]]?|\brather\s+than\s+[(\[]?([A-Z])(?!\w)[)\]]?"
@@ -138,7 +142,11 @@ def _chosen(found: Found) -> str | None:
     if lone is not None and lone not in refused:
         others = {letter for letter in letters if letter != lone}
         # "B. the second, as A fails" has chosen; "A, B" has not.
-        joined = re.match(rf"\W*{re.escape(lone)}\W{{0,3}}\s*(?:,|and|or|&|/|\+)?\s*[(\[]?[A-Z](?!\w)", kept, re.IGNORECASE)
+        joined = re.match(
+            rf"\W*{re.escape(lone)}\W{{0,3}}\s*(?:,|and|or|&|/|\+)?\s*[(\[]?[A-Z](?!\w)",
+            kept,
+            re.IGNORECASE,
+        )
         return None if others and joined else lone
     if found.place == "line" and not letters:
         return None

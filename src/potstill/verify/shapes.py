@@ -63,7 +63,9 @@ def split(text: str) -> list[str]:
             depth -= 1
         elif depth <= 0:
             joined = _OR.match(text, at)
-            thousands = sign == "," and re.match(r",\d{3}(?!\d)", text[at:]) and text[at - 1 : at].isdigit()
+            thousands = (
+                sign == "," and re.match(r",\d{3}(?!\d)", text[at:]) and text[at - 1 : at].isdigit()
+            )
             listed = sign == "," and not (thousands and _is_grouped(text, at))
             if joined or listed:
                 end = joined.end() if joined else at + 1

@@ -35,7 +35,9 @@ _KNOWN: dict[str, tuple[str, Fraction]] = {
     for factor, names in rows
     for name in names.split()
 }
-_ATOM = re.compile(r"(square|cubic|sq\.?|cu\.?)?\s*([^\s^\d]+|\^\\circ)\s*(?:\^?\{?\s*([23])\s*\}?)?\Z")
+_ATOM = re.compile(
+    r"(square|cubic|sq\.?|cu\.?)?\s*([^\s^\d]+|\^\\circ)\s*(?:\^?\{?\s*([23])\s*\}?)?\Z"
+)
 _NO_UNIT = frozenset(("pi", "sqrt", "and", "or", "sin", "cos", "tan", "log", "ln", "mod", "union"))
 
 

@@ -1,4 +1,4 @@
-r"""What runs in a worker process: math-verify and JSON schemas. Started by `workers`.
+r"""What runs in a worker process: math-verify, JSON schemas, reasoning-gym. Started by `workers`.
 
 Reads ``{"kind": …, …}`` a line and writes ``{"value": …}`` or ``{"fault": …}`` a line. Its first
 line says that it is ready.
@@ -15,7 +15,9 @@ from typing import Any
 
 _TOLERANCE = 1e-12
 _MIN_DIGITS = 3
-_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|gcd|lcm|arcsin|arccos|arctan)(?![a-zA-Z])")
+_FUNCTION = re.compile(
+    r"(?<![\\a-zA-Z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|gcd|lcm|arcsin|arccos|arctan)(?![a-zA-Z])"
+)
 _TURN = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 
 
@@ -54,14 +56,28 @@ def json_schema(document: str, schema: str) -> bool:
     """Whether a JSON document is valid under a schema; nothing is fetched for a ``$ref``."""
     import jsonschema
     import referencing
+    from jsonschema.validators import validator_for
 
     rules = json.loads(schema)
-    kind = jsonschema.validators.validator_for(rules, jsonschema.Draft202012Validator)
+    kind = validator_for(rules, jsonschema.Draft202012Validator)
     kind.check_schema(rules)
     return kind(rules, registry=referencing.Registry()).is_valid(json.loads(document))
 
 
-_KINDS: dict[str, Callable[..., Any]] = {"mathematics": mathematics, "json_schema": json_schema}
+def reasoning_gym(found: str, entry: dict[str, Any]) -> float:
+    """The score that the family of an entry gives an answer, 0 to 1."""
+    from reasoning_gym import (  # pyright: ignore[reportMissingImports] - an extra
+        get_score_answer_fn,
+    )
+
+    return float(get_score_answer_fn(entry["metadata"]["source_dataset"])(found, entry))
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "mathematics": mathematics,
+    "json_schema": json_schema,
+    "reasoning_gym": reasoning_gym,
+}
 
 
 def _parsed(text: str) -> Any:
@@ -77,7 +93,7 @@ def _parsed(text: str) -> Any:
     found = parse(
         rf"\boxed{{{text}}}",
         extraction_config=[LatexExtractionConfig(), ExprExtractionConfig()],
-        parsing_timeout=None,  # signals do not work off the main thread; the parent kills us
+        parsing_timeout=0,  # signals do not work off the main thread; the parent kills us
         raise_on_error=True,
     )
     for read in found:
@@ -89,14 +105,14 @@ def _parsed(text: str) -> Any:
 
 def _equations(found: Any, gold: Any) -> bool | None:
     """Whether two equations say the same: one is a multiple of the other; None for others."""
-    from sympy import Eq, Expr, simplify
+    from sympy import Add, Eq, Expr, simplify
 
     if not (isinstance(found, Eq) and isinstance(gold, Eq)):
         return None
-    sides = [side for read in (found, gold) for side in (read.lhs, read.rhs)]
+    sides: list[Any] = [side for read in (found, gold) for side in (read.lhs, read.rhs)]
     if not all(isinstance(side, Expr) for side in sides):
         return None
-    one, two = sides[0] - sides[1], sides[2] - sides[3]
+    one, two = Add(sides[0], -sides[1]), Add(sides[2], -sides[3])
     if simplify(two) == 0:
         return bool(simplify(one) == 0)
     ratio = simplify(one / two)
@@ -117,7 +133,7 @@ def _numeric(found: Any, gold: Any, places: int | None, digits: int) -> bool | N
     gap, size = abs(one - two), max(abs(one), abs(two))
     if gap <= _TOLERANCE * size:
         return True
-    if places is None or digits < _MIN_DIGITS or found.is_Rational and gold.is_Rational:
+    if places is None or digits < _MIN_DIGITS or (found.is_Rational and gold.is_Rational):
         return False
     return bool(gap * 2 <= 10 ** (-places))
 

@@ -179,7 +179,11 @@ _NONE = _Worker(start=False)
 def _environment() -> dict[str, str]:
     """The path to our own modules and nothing else: a worker needs no secret."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    kept = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if key in os.environ}
+    kept = {
+        key: os.environ[key]
+        for key in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+        if key in os.environ
+    }
     return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
