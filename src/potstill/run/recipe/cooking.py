@@ -16,8 +16,8 @@ from potstill.run.folder import RunFolder, run_id
 from potstill.run.recipe.judging import accuracy_text, first_weights, judge_weights, settle
 from potstill.run.recipe.places import ANSWERS, BASE, JUDGEMENT, SAMPLES, WEIGHTS, Places
 from potstill.run.recipe.report import load_report, write_report
-from potstill.run.recipe.rows import read_sources, save_rows
-from potstill.run.recipe.stages import SOURCES, begin, leaves_weights, questions_of_test, work
+from potstill.run.recipe.rows import SOURCES, questions_of_test, read_sources, save_rows
+from potstill.run.recipe.stages import begin, leaves_weights, work
 from potstill.spec.loading import LoadedRecipe
 from potstill.spec.recipe import Recipe, RejectStage, StageSpec
 
@@ -84,8 +84,8 @@ def run_recipe(
 
 
 def folder_of(loaded: LoadedRecipe, runs: Path) -> Path:
-    """Where the run of a recipe lies: equal recipes share a folder."""
-    spec = loaded.recipe.model_dump(mode="json")
+    """Where the run of a recipe lies: equal recipes share a folder, whatever their gates."""
+    spec = loaded.recipe.model_dump(mode="json", exclude={"stages": {"__all__": {"accept"}}})
     return runs / loaded.recipe.name / run_id(spec | {"folder": str(loaded.folder.resolve())})
 
 

@@ -13,6 +13,7 @@ from potstill.data import Example, Text
 from potstill.data.files import write_json, write_jsonl
 from potstill.evaluate.stability import Sample, Stability, compare_stability, stability
 from potstill.run.events import Event
+from potstill.run.recipe.drawing import DRAWN, draw
 from potstill.run.recipe.places import ANSWERS, JUDGEMENT, WEIGHTS, Places
 from potstill.spec.recipe import LearningSpec, StageSpec, TemplateSpec, Verifier
 from potstill.verify import consistency_of, parse_completion, verifier_of
@@ -133,23 +134,16 @@ def judge_weights(places: Places, stage: str, questions: Sequence[Example]) -> S
         stage: or `base`.
         questions: that no stage learns from.
     """
-    from potstill.train.causal.sample import sample
-
     recipe, folder = places.recipe, places.of(stage)
-    written = sample(
-        folder / WEIGHTS,
-        questions[: recipe.judge.rows],
-        spec=recipe.judge,
-        template=recipe.template,
-        seed=recipe.seed,
-        progress=places.folder.progress(stage),
-    )
+    asked = questions[: recipe.judge.rows]
+    written = draw(places, stage, folder / WEIGHTS, asked, recipe.judge, file=folder / DRAWN)
     answers = list(
         judged(written, questions, template=recipe.template, verifier=recipe.judge.verifier)
     )
     found = stability([one.sample for one in answers], name=stage, seed=recipe.seed)
     write_jsonl(folder / ANSWERS, map(asdict, answers))
     write_json(folder / JUDGEMENT, found.to_json())
+    (folder / DRAWN).unlink(missing_ok=True)
     return found
 
 

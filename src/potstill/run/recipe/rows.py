@@ -14,9 +14,13 @@ from potstill.data.example import id_of
 from potstill.data.files import sha256_of, write_jsonl
 from potstill.data.reading import read_rows
 from potstill.errors import DataError, MissingExtraError
+from potstill.run.recipe.places import Places
 from potstill.spec.loading import LoadedRecipe
 from potstill.spec.recipe import SourceSpec
 from potstill.verify import gym_wanted
+
+SOURCES = "sources"
+"""Folder of a run that holds the rows of all sources."""
 
 
 def read_sources(loaded: LoadedRecipe) -> dict[str, list[Example]]:
@@ -135,3 +139,20 @@ def save_rows(path: Path, rows: Sequence[Example]) -> None:
     """Leave rows for later stages."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_jsonl(path, (row.to_json() for row in rows))
+
+
+def rows_of(places: Places, names: Iterable[str]) -> list[Example]:
+    """The rows of sources and stages, by their names."""
+    found: list[Example] = []
+    for name in names:
+        if name in places.recipe.data:
+            found += load_rows(places.of(SOURCES) / f"{name}.jsonl")
+        else:
+            found += load_rows(places.rows(name))
+    return found
+
+
+def questions_of_test(places: Places) -> list[Example]:
+    """The questions that judge, and that no stage learns from."""
+    rows = rows_of(places, [places.recipe.judge.data])
+    return list({row.id: row for row in rows}.values())
