@@ -7,6 +7,7 @@ Here stand the shapes alone. Whether names lead somewhere and whether files exis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,8 @@ from potstill.spec.teacher import TeacherSpec
 StageName = Annotated[str, Field(pattern=NAME_PATTERN)]
 BASE = "base"
 """The name by which a stage calls the recipe's base model."""
+RESERVED = (BASE, "read", "report", "sources")
+"""Names that no stage and no source may have: those of a run's own steps and folders."""
 
 Verifier = Literal[
     "mathematics", "numeric", "exact", "choice", "labels", "json_schema", "tests", "reasoning_gym"
@@ -210,6 +213,8 @@ class GrpoStage(LearningSpec):
     """Passes over the questions; `steps` goes before it."""
     learning_rate: float = Field(default=3e-6, gt=0.0, lt=1.0)
     """Peak rate."""
+    final_rate: Fraction = 1.0
+    """The cosine ends at this share of the peak rate; 1 keeps the rate constant, as in the paper."""
     steps: int | None = Field(default=None, ge=1)
     """Optimiser steps."""
     questions: int = Field(default=32, ge=1)
@@ -339,21 +344,40 @@ class Recipe(Spec):
 
     @model_validator(mode="after")
     def _names(self) -> Recipe:
-        seen: list[str] = []
-        for at, stage in enumerate(self.stages):
-            if stage.name in (BASE, *self.data) or stage.name in seen:
-                raise ValueError(f"stage {at + 1}: the name {stage.name!r} is taken")
-            weights = getattr(stage, "weights", None)
-            if weights is not None and weights not in (BASE, *seen):
-                raise ValueError(_unknown(stage.name, "weights", weights, [BASE, *seen]))
-            for key in ("data", "reasoning", "other"):
-                for name in getattr(stage, key, ()):
-                    if name not in (*self.data, *seen):
-                        raise ValueError(_unknown(stage.name, key, name, [*self.data, *seen]))
-            seen.append(stage.name)
-        if self.judge.data not in self.data:
-            raise ValueError(_unknown("judge", "data", self.judge.data, list(self.data)))
+        fault = next(_faults(self), None)
+        if fault is not None:
+            raise ValueError(fault)
         return self
+
+
+def _faults(recipe: Recipe) -> Iterator[str]:
+    """Names that are taken, that lead nowhere, or that lead to what does not serve there."""
+    sources, rows, weights = list(recipe.data), list[str](), [BASE]
+    yield from (f"'data': the name {name!r} is taken" for name in RESERVED if name in sources)
+    if recipe.judge.data not in sources:
+        yield _unknown("judge", "data", recipe.judge.data, sources)
+    for at, stage in enumerate(recipe.stages):
+        name = stage.name
+        if name in (*RESERVED, *sources, *rows, *weights):
+            yield f"stage {at + 1}: the name {name!r} is taken"
+        learns = isinstance(stage, LearningSpec)
+        if not learns and (stage.accept or stage.max_drop is not None):
+            yield f"{name}: it leaves no weights, so that 'accept' and 'max_drop' bound nothing"
+        start = getattr(stage, "weights", BASE)
+        if start not in weights:
+            yield _unknown(name, "weights", start, weights)
+        for key in ("data", "reasoning", "other"):
+            for read in getattr(stage, key, ()):
+                if read == recipe.judge.data:
+                    yield (
+                        f"{name}: {key!r} names {read!r}, by which every stage is judged: nothing "
+                        "may learn from it"
+                    )
+                if read in weights:
+                    yield f"{name}: {key!r} names {read!r}, which leaves weights and no rows"
+                if read not in (*sources, *rows):
+                    yield _unknown(name, key, read, [*sources, *rows])
+        (weights if learns else rows).append(name)
 
 
 def _unknown(stage: str, key: str, name: str, known: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,7 +171,7 @@ def test_checkpoints_of_another_training_and_broken_ones_are_not_gone_on_with(
 
     with pytest.raises(Killed):
         train(sft(), progress=killed_at(5))
-    os.unlink(tmp_path / "checkpoints" / "checkpoint-4" / "whole")
+    (tmp_path / "checkpoints" / "checkpoint-4" / "whole").unlink()
     steps: list[int] = []
     with pytest.raises(Killed):
         train(sft(), progress=lambda _, done, __: (steps.append(done), killed_at(4)("", done, 0)))
@@ -269,5 +268,5 @@ def test_preference_learns_the_chosen_and_leaves_out_what_teaches_nothing(
 
 
 def test_no_pairs_say_what_to_do(start: Path, plain: TemplateSpec, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no pairs to learn from.*'samples'"):
+    with pytest.raises(TrainingError, match=r"no pairs to learn from.*'samples'"):
         prefer(start, [], stage=dpo(), template=plain, seed=1, folder=tmp_path)

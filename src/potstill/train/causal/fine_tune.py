@@ -76,8 +76,7 @@ def fine_tune(
                 rows_a_step=stage.batch_size,
                 folder=folder,
                 seed=seed,
-                schedule="cosine_with_min_lr",
-                schedule_settings={"min_lr_rate": stage.final_rate},
+                final_rate=stage.final_rate,
                 warmup=_WARMUP,
             ),
             max_length=room if packing else None,
@@ -100,7 +99,7 @@ def fine_tune(
     history, seconds = learn(
         make,
         folder=folder,
-        owner=owner_of(start, stage, seed, fitting),
+        owner=owner_of([start], stage, seed, fitting),
         phase="sft",
         lower="'device_batch_size', or 'max_tokens'",
         tokenizer=turns.tokenizer,

@@ -40,7 +40,7 @@ class Pair:
 class _Trainer(Silent, DPOTrainer):
     """TRL's, silent, on rows that are tokens already."""
 
-    def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
+    def _prepare_dataset(self, dataset: Any, *_: object, **__: object) -> Any:
         """TRL would render completions by the chat template; ours are tokens as sampled."""
         return dataset
 
@@ -96,7 +96,7 @@ def prefer(
                 rows_a_step=stage.batch_size,
                 folder=folder,
                 seed=seed,
-                schedule="linear",
+                final_rate=0.0,
                 warmup=_WARMUP,
             ),
             beta=stage.beta,
@@ -123,7 +123,7 @@ def prefer(
     history, seconds = learn(
         make,
         folder=folder,
-        owner=owner_of(start, stage, seed, fitting),
+        owner=owner_of([start], stage, seed, fitting),
         phase="prefer",
         lower="'device_batch_size', or 'max_tokens'",
         tokenizer=turns.tokenizer,

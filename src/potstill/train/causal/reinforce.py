@@ -7,18 +7,19 @@ nothing: such groups are counted, and questions that would mostly make them can 
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from potstill.data import Example
-from potstill.errors import SpecError, TrainingError
+from potstill.errors import MissingExtraError, SpecError, TrainingError
 from potstill.spec.recipe import GrpoStage, RewardSpec, SamplingSpec, TemplateSpec
 from potstill.train.causal.sample import sample
 from potstill.train.causal.start import load_model
@@ -26,9 +27,6 @@ from potstill.train.causal.training import Learnt, Silent, learn, owner_of, sett
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.causal.vllm_rollouts import vllm_is_here
 from potstill.train.encoder import Progress
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
 
 Score = Callable[[list[str], list[Example], list[int]], Mapping[str, Sequence[float]]]
 """score(completions, rows, tokens): for each named part of the reward a value a completion, not
@@ -50,18 +48,18 @@ class _Parts:
     questions: Sequence[Example]
     held: dict[str, Sequence[float]]
 
-    def functions(self) -> list[Callable[..., Sequence[float]]]:
+    def functions(self) -> list[Callable[..., list[float | None]]]:
         """One for each part, in the order of the weights."""
         names = list(self.weights)
         return [self._function(name, first=name == names[0]) for name in names]
 
-    def _function(self, name: str, *, first: bool) -> Callable[..., Sequence[float]]:
+    def _function(self, name: str, *, first: bool) -> Callable[..., list[float | None]]:
         def part(
             completions: list[list[dict[str, str]]],
             completion_ids: list[list[int]],
             row: list[int],
             **_: Any,
-        ) -> Sequence[float]:
+        ) -> list[float | None]:
             if first:  # TRL calls them in turn
                 self.held.clear()
                 texts = [turns[0]["content"] for turns in completions]
@@ -134,10 +132,11 @@ def reinforce(
         {"prompt": turns.messages(question.text), "row": number}
         for number, question in enumerate(kept)
     ]
+
     def make() -> _Trainer:
         return _Trainer(
             model=load_model(start),
-            reward_funcs=parts.functions(),
+            reward_funcs=[*parts.functions()],
             args=GRPOConfig(**_settings(stage, weights, folder, seed)),
             train_dataset=Dataset.from_list(rows),
             processing_class=turns.tokenizer,
@@ -147,7 +146,7 @@ def reinforce(
     history, seconds = learn(
         make,
         folder=folder,
-        owner=owner_of(start, stage, seed, [[row.id, row.text] for row in kept]),
+        owner=owner_of([start], stage, seed, [[row.id, row.text] for row in kept]),
         phase="grpo",
         lower="'device_batch_size', 'questions' or 'max_new_tokens'",
         tokenizer=turns.tokenizer,
@@ -181,7 +180,8 @@ def _settings(
             rows_a_step=stage.questions * stage.group,
             folder=folder,
             seed=seed,
-            schedule="constant",
+            final_rate=stage.final_rate,
+            long_memory=True,
         ),
         "max_steps": stage.steps or -1,
         "num_generations": stage.group,
@@ -233,10 +233,19 @@ def _by_vllm(stage: GrpoStage) -> bool:
     return stage.rollouts != "transformers" and vllm_is_here()
 
 
-def _adapters(stage: GrpoStage) -> LoraConfig | None:
+def _adapters(stage: GrpoStage) -> Any:
+    """Low-rank adapters on all linear layers; None trains all weights.
+
+    With adapters the reference is the first weights throughout: TRL cannot replace it.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+    """
     if not stage.lora_rank:
         return None
-    from peft import LoraConfig
+    if importlib.util.find_spec("peft") is None:
+        raise MissingExtraError("peft", "rl")
+    from peft import LoraConfig  # pyright: ignore[reportMissingImports]
 
     return LoraConfig(
         r=stage.lora_rank,
@@ -330,9 +339,8 @@ def _too_few(
 
 
 def _remedy(stage: GrpoStage) -> str:
-    return (
-        "Lower 'questions' or 'max_new_tokens', give more questions"
-        + (", or widen 'pass_rate'." if stage.probe else ".")
+    return "Lower 'questions' or 'max_new_tokens', give more questions" + (
+        ", or widen 'pass_rate'." if stage.probe else "."
     )
 
 

@@ -100,8 +100,8 @@ def make_scratch(
         initializer_range=spec.hidden**-0.5,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=None,
+        pad_token_id=None,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

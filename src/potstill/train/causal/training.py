@@ -14,11 +14,11 @@ import math
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import torch
@@ -78,9 +78,9 @@ def settings(
     rows_a_step: int,
     folder: Path,
     seed: int,
-    schedule: str,
-    schedule_settings: Mapping[str, float] | None = None,
+    final_rate: float,
     warmup: float = 0.0,
+    long_memory: bool = False,
 ) -> dict[str, Any]:
     """Arguments that all of TRL's configurations share.
 
@@ -89,9 +89,10 @@ def settings(
         rows_a_step: rows of an optimiser step, over all devices.
         folder: of the stage.
         seed: of everything.
-        schedule: of the rate, by transformers' name.
-        schedule_settings: of that schedule.
+        final_rate: share of the peak rate at which the cosine ends; 1 for a constant rate.
         warmup: share of the steps in which the rate rises.
+        long_memory: whether Adam's second moment remembers a thousand steps rather than twenty:
+            for gradients that are mostly noise.
 
     Raises:
         TrainingError: the rows of a step cannot be shared evenly by the devices.
@@ -112,13 +113,14 @@ def settings(
         "gradient_accumulation_steps": share // at_once,
         "num_train_epochs": stage.epochs,
         "learning_rate": stage.learning_rate,
-        "lr_scheduler_type": schedule,
-        "lr_scheduler_kwargs": dict(schedule_settings or {}),
+        "lr_scheduler_type": "cosine_with_min_lr",
+        "lr_scheduler_kwargs": {"min_lr_rate": final_rate},
         "warmup_steps": warmup,
         "optim": "adamw_torch_fused",
         "weight_decay": 0.0,
         "adam_beta1": 0.9,
-        "adam_beta2": 0.95,
+        # 0.95 as in DeepSeek-V3 (arXiv:2412.19437, 4.2); the recipe's paper does not tell.
+        "adam_beta2": 0.999 if long_memory else 0.95,
         "adam_epsilon": 1e-8,
         "max_grad_norm": 1.0,
         "seed": seed % 2**32,
@@ -194,18 +196,19 @@ def learn(
     return history, time.monotonic() - started
 
 
-def owner_of(start: Path, stage: LearningSpec, seed: int, rows: Iterable[Any]) -> str:
+def owner_of(models: Sequence[Path], stage: LearningSpec, seed: int, rows: Iterable[Any]) -> str:
     """What makes two trainings the same one, as hexadecimal digits.
 
     Args:
-        start: folder of the first weights.
+        models: folders of the first weights, and of a teacher where there is one.
         stage: its settings.
         seed: of everything.
         rows: what is learnt, as JSON can write it.
     """
     digest = hashlib.sha256()
-    for file in sorted(start.glob("*.safetensors")):
-        digest.update(sha256_of(file).encode())
+    for model in models:
+        for file in sorted(model.glob("*.safetensors")):
+            digest.update(sha256_of(file).encode())
     told = stage.model_dump(mode="json", exclude={"name", "accept", "max_drop", "save_steps"})
     digest.update(orjson.dumps([told, seed], option=orjson.OPT_SORT_KEYS))
     for row in rows:
@@ -305,4 +308,4 @@ class _explained:  # noqa: N801 - reads as a verb where it is used
                 "memory is too small for this training.", hint=f"Lower {self._lower}."
             ) from error
         if isinstance(error, OSError) and not isinstance(error, TrainingError):
-            raise storage_error(error, cast("Path", self._folder)) from error
+            raise storage_error(error, self._folder) from error
