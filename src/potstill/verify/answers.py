@@ -110,6 +110,12 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
+def said_lines(text: str) -> list[str]:
+    """What follows each "the answer is" up to the end of its line: an answer may hold a stop."""
+    plain = _unmarked(text)
+    return [plain[mark.end() :].split("\n", 1)[0] for mark in _SAID.finditer(plain)]
+
+
 def first_sentence(text: str) -> str:
     """The first line of a text up to the end of its first sentence, without afterthoughts."""
     line = text.strip().split("\n", 1)[0]
@@ -142,7 +148,8 @@ def _joined(text: str, drawn: list[tuple[int, int, str]]) -> str:
     joint = ", "
     for begin, end, content in reversed(drawn[:-1]):
         between = _JOINS.match(text[end:start])
-        if between is None or not text[end:start].strip("$ \t\n"):
+        # Boxes side by side are one answer, boxes on lines of their own are not.
+        if between is None or (not between[1] and "\n" in text[end:start]):
             break
         joint = " or " if between[1] == "or" else joint
         parts.append(_inmost(content))

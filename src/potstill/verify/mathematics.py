@@ -23,19 +23,26 @@ MAX_ANSWER_SIGNS = 20_000
 MAX_FOUND_SIGNS = 1000
 """A final answer that is longer is none."""
 _MAX_PARTS = 64
+_MAX_DEPTH = 4
 
-_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?\Z")
+_TIME = re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?)\s*([ap]\.?m\.?)?\Z", re.IGNORECASE)
 _RATIO = re.compile(r"(\d+)\s*:\s*(\d+)\Z")
 _BASE = re.compile(r"([0-9A-Z]+)_\{?(\d+)\}?\Z")
 _ASSIGNED = re.compile(r"\s*(\\?[a-zA-Z]+(?:_\{?\w+\}?)?'?(?:\([a-z, ]+\))?)\s*=\s*([^=]+)\Z")
 _BACKWARDS = re.compile(r"([^=]+?)\s*=\s*([a-zA-Z])\s*\Z")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt|ne|in|cup|cap|setminus)(?![a-zA-Z])")
+_A_SET = re.compile(r"[(\[{]|\\\{|\\mathbb|\\emptyset")
 _SYMBOLS = re.compile(r"[a-z]{1,2}|[xyzabc]{3}")
 _TWO_SIGNS = re.compile(r"[+-]\s*[+-]")
-_DIGITS_IN_A_ROW = re.compile(r"[+-]?\d+(?: \d+){2,}")
+_DIGITS_IN_A_ROW = re.compile(r"[+-]?\d+\??(?: \d+\??){2,}")
+_BUILDER = re.compile(r"\\?\{\s*[a-z]\s*(?:\||:|\\mid)\s*(.*(?:<|>|\\[gln]e).*?)\\?\}\Z")
+_POINT = re.compile(r"^\([a-z](?:,\s*[a-z])+\)\s*=\s*(?=\()")
+_MODULO = re.compile(r"\s*\\pmod\s*\{[^{}]*\}\Z")
+_OPTION = re.compile(r"\(?([A-Z])(?:\)[.:]?|[.:](?=\s)|(?=\Z))")
 _REMARK = re.compile(r"(.*?\d\S*)\s+\((?![\d-])")
 _STARTS_WITH_VALUE = re.compile(r"[^a-zA-Z]*(?:[a-z]\s*=\s*)?[-+$€£¥]?[\d\\.(]")
 _FEW_WORDS = 4
+_BOTH = re.compile(r"^(?:both|they\s+are)\s+(?=\S+\s+and\b)", re.IGNORECASE)
 _CODE = re.compile(r"__|\bimport\b|\blambda\b|\beval\b")
 
 
@@ -80,14 +87,19 @@ class Mathematics:
         return text if found.place == "box" or worded else value_in(text, found)
 
     def _same(self, found: str, gold: str, depth: int = 0) -> bool:
+        found, gold = _unbuilt(found), _unbuilt(gold)
         if found == gold:
             return not _is_tautology(found)
         if _is_tautology(found) or _TWO_SIGNS.match(found):
             return False
+        if (known := _same_option(found, gold)) is not None:
+            return known
         if (known := _same_in_words(found, gold)) is not None:
             return known
         if _RELATION.search(found + gold) and depth == 0:
-            return self._symbolic(found, gold)
+            bare = [text for text in (found, gold) if not _RELATION.search(text)]
+            # "> 5" is not 5: only a set can be what a relation says.
+            return all(_A_SET.match(text) for text in bare) and self._symbolic(found, gold)
         return any(
             self._same_shape(one, other, depth)
             for one in shapes_of(found)
@@ -97,21 +109,27 @@ class Mathematics:
     def _same_shape(self, found: Shape, gold: Shape, depth: int) -> bool:
         if found.kind == "one" and gold.kind == "one":
             return self._same_value(found.parts[0], gold.parts[0])
-        if "one" in (found.kind, gold.kind) or depth > 4:
+        many = max(len(found.parts), len(gold.parts)) > _MAX_PARTS
+        if "one" in (found.kind, gold.kind) or many or depth > _MAX_DEPTH:
             return False
-        if max(len(found.parts), len(gold.parts)) > _MAX_PARTS:
-            return False
-        kinds = {found.kind, gold.kind}
-        ordered = kinds & {"tuple", "square", "half_open"}
-        if ordered:
-            # Brackets that are not written match any but those of a set; others their own.
-            if "set" in kinds or ("list" not in kinds and found.brackets != gold.brackets):
-                return False
-            pairs = zip(found.parts, gold.parts, strict=False)
-            return len(found.parts) == len(gold.parts) and all(
-                self._same(_right_side(a), _right_side(b), depth + 1) for a, b in pairs
+        if {found.kind, gold.kind} & {"tuple", "square", "half_open"}:
+            return self._same_in_order(found, gold, depth)
+        names, others = _names_of(found), _names_of(gold)
+        if len(names) > 1 and len(others) > 1:
+            return names.keys() == others.keys() and all(
+                self._same(names[name], others[name], depth + 1) for name in names
             )
         return self._covers(found, gold, depth) and self._covers(gold, found, depth)
+
+    def _same_in_order(self, found: Shape, gold: Shape, depth: int) -> bool:
+        """Brackets that are not written match any but those of a set; others their own."""
+        kinds = {found.kind, gold.kind}
+        if "set" in kinds or ("list" not in kinds and found.brackets != gold.brackets):
+            return False
+        pairs = zip(found.parts, gold.parts, strict=False)
+        return len(found.parts) == len(gold.parts) and all(
+            self._same(_right_side(a), _right_side(b), depth + 1) for a, b in pairs
+        )
 
     def _covers(self, some: Shape, others: Shape, depth: int) -> bool:
         return all(
@@ -147,6 +165,7 @@ class Mathematics:
 
 def value_in(text: str, found: Found) -> str:
     """The value in a phrase: all of it where it is no prose, else the last number in it."""
+    text = _BOTH.sub("", text)
     if _DIGITS_IN_A_ROW.fullmatch(text) and read_number(text) is None:
         return ""  # without a comma they are no list and no number
     if found.place == "line" and not _is_value(text) and ". " not in text:
@@ -181,6 +200,28 @@ def _last_side(text: str) -> str:
     if chained and re.search(r"\d", right) and left.strip() != right.strip():
         return right.strip()
     return text.lstrip("= ")
+
+
+def _unbuilt(text: str) -> str:
+    """Without what says only how to read it: ``{x | …}``, ``(x, y) = …``, ``… (mod 12)``."""
+    built = _BUILDER.match(text)
+    text = built[1].strip() if built else text
+    return _MODULO.sub("", _POINT.sub("", text))
+
+
+def _same_option(found: str, gold: str) -> bool | None:
+    """Compare options of a choice, where an option is what is wanted."""
+    option, chosen = _OPTION.fullmatch(gold), _OPTION.match(found)
+    if option is None or chosen is None or found.isalnum():
+        return None
+    return option[1] == chosen[1]
+
+
+def _names_of(shape: Shape) -> dict[str, str]:
+    """Name to value, where every part of a list is given a name of its own."""
+    pairs = [_ASSIGNED.match(part) for part in shape.parts]
+    named = {pair[1]: pair[2].strip() for pair in pairs if pair}
+    return named if len(named) == len(pairs) else {}
 
 
 def _is_tautology(text: str) -> bool:
@@ -236,8 +277,11 @@ def _same_in_words(found: str, gold: str) -> bool | None:
 
 
 def _same_special(found: str, gold: str) -> bool | None:
-    if _TIME.match(found) and _TIME.match(gold):
-        return found.lstrip("0") == gold.lstrip("0")
+    time, wanted_time = _TIME.match(found), _TIME.match(gold)
+    if time and wanted_time:
+        halves = [(half[2] or "").lower().replace(".", "") for half in (time, wanted_time)]
+        same = time[1].lstrip("0") == wanted_time[1].lstrip("0")
+        return same and (halves[0] == halves[1] or "" in halves)
     ratio, other = _RATIO.match(found), _RATIO.match(gold)
     if ratio and other:
         return int(ratio[1]) * int(other[2]) == int(ratio[2]) * int(other[1])

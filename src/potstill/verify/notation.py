@@ -21,7 +21,7 @@ _SIGNS = {
     "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "′": "'",
     "‘": "'", "’": "'", "“": '"', "”": '"', "，": ",", "；": ";", "：": ":", "٫": ".", "٬": ",",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ",
-    "μ": r"\mu ", "φ": r"\phi ", "ω": r"\omega ", "…": "...",
+    "μ": r"\mu ", "φ": r"\phi ", "ω": r"\omega ", "…": "...", "≈": "= ",
 }  # fmt: skip
 _SIGN = re.compile("[" + "".join(map(re.escape, _SIGNS)) + "]")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -42,6 +42,11 @@ _FUNCTIONS = frozenset(
     ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "log", "ln", "lg", "exp", "max", "min", "gcd", "lcm", "det", "mod", "sqrt", "lim", "arg", "deg", "dim", "ker", "Re", "Im", "tr", "rank", "binom", "frac", "pi", "infty"]
 )  # fmt: skip
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]+\*?\}")
+_ARROW = re.compile(r"^(?:=>|->|[→⇒⟹∴]|\\(?:to|[rR]ightarrow|implies|therefore)(?![a-zA-Z]))\s*")
+_OVER = re.compile(
+    r"(?:^|(?<=\{))([^{}]*(?:\{[^{}]*\}[^{}]*)*?)\s*\\over(?![a-z])\s*([^{}]*)(?:$|(?=\}))"
+)
+_ALL_REALS = re.compile(r"ℝ|(?<!\\)\ball\s+real(?:\s+numbers?|s)\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 _JOINING = frozenset(("and", "or", "inf", "infinity", "union"))
 
@@ -55,7 +60,7 @@ def fold(text: str) -> str:
     text = "".join(_plain(sign) for sign in text) if not text.isascii() else text
     text = _ROOT.sub(lambda root: r"\sqrt{" + root[1].strip("(){}") + "}", text)
     text = unwrapped(text)
-    text = re.sub(r"\{,\}", ",", text)
+    text = re.sub(r"\{,\}|,\\!", ",", text)
     text = re.sub(r"(?<=\d)\\[,! ](?=\d{3}(?!\d))", ",", text)
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
     text = _SPACING.sub(" ", text)
@@ -66,7 +71,11 @@ def fold(text: str) -> str:
         text.replace(r"\varnothing", r"\emptyset").replace(r"\leq", r"\le").replace(r"\geq", r"\ge")
     )
     text = re.sub(r"\\(?:ldots|dots|cdots)(?![a-zA-Z])", "...", text)
-    return " ".join(text.split())
+    text = re.sub(r"\\approx(?![a-zA-Z])", "=", text)
+    text = re.sub(r"\\(ne|le|ge)q(?![a-zA-Z])", r"\\\1", _ARROW.sub("", text.strip()))
+    text = _OVER.sub(r"\\frac{\1}{\2}", text)
+    text = _ALL_REALS.sub(r"\\mathbb{R}", text)
+    return " ".join(text.split()).rstrip("; \\")
 
 
 def unwrapped(text: str) -> str:
@@ -97,6 +106,8 @@ def is_prose(text: str) -> bool:
 def is_words(text: str) -> bool:
     """Whether folded text is nothing but words: letters, spaces and what joins them."""
     bare = text.strip("().,!?'\" ")
+    if "-" in bare and any(len(word) == 1 for word in re.split(r"\W+", bare)):
+        return False  # p - q
     return bool(bare) and re.fullmatch(r"[^\W\d_]+(?:[ '.,-]+[^\W\d_]+)*", bare) is not None
 
 

@@ -82,6 +82,25 @@ _WORD_RUN = re.compile(
     rf"\A(minus\s+|negative\s+)?({'|'.join(_TENS)})?(?:[\s-]*\b({'|'.join(_ONES)}))?\b",
     re.IGNORECASE,
 )
+_PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6} | {
+    "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
+}  # fmt: skip
+_PART_WORDS = re.compile(rf"(?:(a|{'|'.join(_ONES)})[\s-]+)?({'|'.join(_PARTS)})s?", re.IGNORECASE)
+_IN_PROSE = re.compile(
+    rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+:\d+|\\frac\s*\{{[^{{}}]+\}}\s*\{{[^{{}}]+\}}"
+    rf"|\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
+)
+_PROSE_UNIT = re.compile(
+    r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)"
+)
+_JOINT = re.compile(
+    r"[\s$\\()]*,?\s*(or|and)\b(?:\s+(?:maybe|possibly|perhaps|even|else))?[\s$\\()]*(?:[a-zA-Z]\s*=\s*)?"
+)
+_DENIAL = re.compile(
+    r"(?:\b(?:not|never|cannot|except|exclud\w+|unlike)|n't)\s+(?:(?:be|equal|equals|to|exactly|just)\s+)*\S{0,3}\Z",
+    re.IGNORECASE,
+)
+_ROW = re.compile(r"(?<![\d,.])\d+(?:\s+\d+){2,}\Z")
 _SIGN_WORD = re.compile(r"\A(?:minus|negative)\s+(?=\d|\\frac|\.)", re.IGNORECASE)
 _HAN = {sign: n for n, sign in enumerate("零一二三四五六七八九十")}
 _HEDGE = re.compile(
@@ -158,25 +177,28 @@ def _with_unit(text: str) -> Number | None:
 
 
 def last_number(text: str) -> str:
-    """The last number in folded prose with its sign and percent, or what it is one of.
+    """The last number in folded prose with its sign, percent or unit.
 
-    Two numbers that are joined by "or" are no answer: empty, as where there is no number.
+    With what it is joined to by "or" and "and", since one of several is no answer; empty where
+    it is denied, doubted or one of a row, as where there is no number.
     """
-    number = (
-        rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
-    )
-    found = list(re.finditer(number, text))
+    found = list(_IN_PROSE.finditer(text))
     if not found:
         return ""
     last = found[-1]
-    before = text[: last.start()].rstrip()
-    if len(found) > 1 and re.search(r"\bor\s*(?:\S+\s*)?\Z", before):
+    before = text[: last.start()]
+    doubted = text[last.end() :].lstrip("$ ").startswith("?")
+    if doubted or _DENIAL.search(before) or _ROW.search(text[: last.end()]):
         return ""
-    unit = re.match(
-        r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)",
-        text[last.end() :],
-    )
-    return last[0].strip().rstrip(".") + (unit[0] if unit else "")
+    said, start = "", last.start()
+    for number in reversed(found[:-1]):
+        joint = _JOINT.fullmatch(text[number.end() : start])
+        if joint is None:
+            break
+        said = f"{number[0].strip()} {joint[1]} {said}"
+        start = number.start()
+    unit = _PROSE_UNIT.match(text[last.end() :])
+    return said + last[0].strip().rstrip(".") + (unit[0] if unit else "")
 
 
 def same_number(answer: Number, wanted: Number) -> bool:
@@ -320,6 +342,10 @@ def _digits_for_words(text: str) -> str:
     """Numbers in words at the beginning, below one hundred, as digits."""
     if text in _HAN:
         return str(_HAN[text])
+    part = _PART_WORDS.fullmatch(text)
+    if part is not None:
+        over = _WORDS.get((part[1] or "one").lower(), 1)
+        return f"{over}/{_PARTS[part[2].lower()]}"
     text = _SIGN_WORD.sub("-", text)
     run = _WORD_RUN.match(text)
     if run is None or not (run[2] or run[3]):

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from potstill.verify.answers import Found, final_answer, first_sentence
+from potstill.verify.answers import Found, final_answer, first_sentence, said_lines
 from potstill.verify.base import Verdict
 from potstill.verify.mathematics import MAX_ANSWER_SIGNS, value_in
 from potstill.verify.notation import fold, unwrapped
@@ -28,8 +28,14 @@ _LETTER = re.compile(r"(?<![\w'])[(\[]?([A-Z])[)\]]?(?![\w'])")
 _ARTICLE = re.compile(
     r"(?<![\w(\[])(?:A(?=\s+(?!is\b|was\b|and\b|or\b|because\b|fits\b)[a-z])|I(?=\s+[a-z]|'))(?![)\].:])"
 )
+_SAID_LETTER = re.compile(
+    r"(?:^|[,;:.(\[=]\s*|\b(?:is|was|be|so|a|an|choose|chose|pick|select|take|say|guess|maybe|perhaps|probably|between|option|answer|choice|letter|then"
+    r"|[Ii]s|[Aa]nswer|[Oo]ption|thus|therefore|hence|with|and|or|[Ii]t's)\s+)[(\[]?([A-Z])(?![\w'])"
+)
+_LISTED = re.compile(r"(?<!\w)([A-Z])\)")
 _REFUSED = re.compile(
     r"[(\[]?(?<!\w)([A-Z])(?!\w)[)\]]?\s+(?:is|was|are|were|seems|looks)\s+(?:wrong|incorrect|not|false|out)\b"
+    r"|\bneither\s+[(\[]?([A-Z])(?!\w)[)\]]?|\bnor\s+[(\[]?([A-Z])(?!\w)[)\]]?"
     r"|\bnot\s+[(\[]?([A-Z])(?!\w)[)\]]?|\brather\s+than\s+[(\[]?([A-Z])(?!\w)[)\]]?"
 )
 
@@ -65,7 +71,7 @@ class Exact:
         gold = _normal(wanted)
         text = answer[-MAX_ANSWER_SIGNS:]
         found = final_answer(text, words=True).text
-        tried = (found, first_sentence(found), text)
+        tried = (found, first_sentence(found), text, *said_lines(text))
         right = bool(gold) and any(_normal(candidate) == gold for candidate in tried)
         return Verdict(right, None if found else "no_answer", found[:200])
 
@@ -138,6 +144,8 @@ def _chosen(found: Found) -> str | None:
     refused = {letter for match in _REFUSED.findall(text) for letter in match if letter}
     kept = _ARTICLE.sub(" ", text)
     letters = [letter for letter in _LETTER.findall(kept) if letter not in refused]
+    if len(set(_LISTED.findall(kept))) > 1:
+        return None  # the options themselves, not one of them
     lone = _option_in(kept)
     if lone is not None and lone not in refused:
         others = {letter for letter in letters if letter != lone}
@@ -148,7 +156,13 @@ def _chosen(found: Found) -> str | None:
             re.IGNORECASE,
         )
         return None if others and joined else lone
-    if found.place == "line" and not letters:
+    if found.place == "line":
+        # In a sentence, a letter counts where something says that it is chosen: "vitamin C".
+        said = [letter for letter in _SAID_LETTER.findall(kept) if letter not in refused]
+        if set(said) != set(letters):
+            return None
+        kept = " ".join(said)
+    if not letters:
         return None
     named = set(letters)
     return named.pop() if len(named) == 1 else _first_before_reason(kept, refused)

@@ -10,6 +10,7 @@ from potstill.verify.numbers import read_number
 
 Kind = Literal["one", "list", "tuple", "square", "set", "half_open"]
 
+_KINDS: dict[str, Kind] = {"()": "tuple", "[]": "square", "{}": "set"}
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _OR = re.compile(r"\s*,?\s+(?:and|or)\s+|\s*;\s*|\s*\\(?:lor|vee|land|wedge)\s+")
 
@@ -38,10 +39,11 @@ def shapes_of(text: str) -> list[Shape]:
     brackets = _around(text)
     if brackets:
         inner = split(text[1:-1])
-        if len(inner) == 1 and brackets == "()":
-            return shapes_of(inner[0])
-        kinds: dict[str, Kind] = {"()": "tuple", "[]": "square", "{}": "set"}
-        return [Shape(kinds.get(brackets, "half_open"), tuple(inner), brackets)]
+        # Brackets around a single value, or the set of a single solution, are that value.
+        alone = shapes_of(inner[0]) if len(inner) == 1 and brackets in _KINDS else []
+        if alone and brackets == "()":
+            return alone
+        return [Shape(_KINDS.get(brackets, "half_open"), tuple(inner), brackets), *alone]
     alternatives = [Shape("one", (text,))]
     parts = split(text)
     if len(parts) > 1:

@@ -32,6 +32,9 @@ def mathematics(answer: str, wanted: str, places: int | None, digits: int) -> bo
     """
     from math_verify import verify
 
+    if " or " in answer + wanted:
+        solved = _solutions(answer)
+        return solved is not None and bool(solved == _solutions(wanted))
     found, gold = _parsed(answer), _parsed(wanted)
     if found is None or gold is None:
         return False
@@ -101,6 +104,17 @@ def _parsed(text: str) -> Any:
             imaginary = {sign: I for sign in read.free_symbols if str(sign) == "i"}
             return read.subs(imaginary).doit() if imaginary else read
     return None
+
+
+def _solutions(text: str) -> Any:
+    """The set of numbers that one of several inequalities holds for; None for anything else."""
+    from sympy import Or
+    from sympy.core.relational import Relational
+
+    read = [_parsed(part) for part in text.split(" or ")]
+    if not all(isinstance(part, Relational) for part in read):
+        return None
+    return Or(*read).as_set()
 
 
 def _equations(found: Any, gold: Any) -> bool | None:
