@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from potstill.run.distil import Outcome
     from potstill.run.events import Listener
     from potstill.run.planning import Plan
+    from potstill.run.recipe.checking import RecipeCheck
     from potstill.workflow import Graph
 
 RUNS = Path("runs")
@@ -131,16 +132,30 @@ class CheckResult:
     steps: Sequence[str] = field(default_factory=list)
 
 
-def check(path: Path | str, *, overrides: Sequence[str] = ()) -> CheckResult | Graph:
-    """Read a task and all its data, or a workflow and all its parts, and say what is there.
+def check(
+    path: Path | str, *, overrides: Sequence[str] = (), runs: Path = RUNS
+) -> CheckResult | Graph | RecipeCheck:
+    """Read a task and all its data, a workflow and all its parts, or a recipe and its sources.
+
+    Args:
+        path: the file.
+        overrides: ``path=value`` settings that replace those of the file.
+        runs: folder of all runs, where measured speeds of a recipe may lie.
 
     Returns:
-        For a task what `run` would do; for a workflow its typed graph.
+        For a task what `run` would do; for a workflow its typed graph; for a recipe what every
+        stage would read and do.
 
     Raises:
-        PotstillError: the task cannot be run at all, or the workflow cannot be loaded.
+        PotstillError: the task or the recipe cannot be run at all, or the workflow cannot be
+            loaded.
     """
-    if kind_of(Path(path)) == "workflow":
+    kind = kind_of(Path(path))
+    if kind == "recipe":
+        from potstill.run.recipe.checking import check_recipe
+
+        return check_recipe(load_recipe(Path(path), overrides), runs=runs)
+    if kind == "workflow":
         from potstill.spec.loading import load_workflow
         from potstill.workflow import read_graph
 

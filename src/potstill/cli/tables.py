@@ -92,17 +92,6 @@ def _entry_row(entry: Mapping[str, Any], metric: str, second: str) -> list[str]:
     ]
 
 
-def print_recipe(report: Mapping[str, Any], folder: Path) -> None:
-    """The stages of a recipe, one a row."""
-    from potstill.run.recipe.report import HEAD, cells
-
-    terminal.print_table(HEAD, [cells(entry) for entry in report["stages"]])
-    for gate in report["gates"]:
-        told = "met" if gate["passed"] else "FAILED"
-        print(f"gate {gate['stage']}.{gate['name']}: {gate['value']}: {told}")
-    print(f"report: {folder / 'report.md'}")
-
-
 def print_comparison(result: Comparison, examples: int) -> None:
     """Differences with intervals, wins and losses, and the first rows on which they differ."""
     first, second = result.names

@@ -13,6 +13,7 @@ from potstill.errors import SpecError
 from potstill.run.distil import Outcome
 from potstill.run.events import Listener, ignore
 from potstill.run.folder import RunFolder, run_id
+from potstill.run.recipe.checking import unbuilt
 from potstill.run.recipe.judging import accuracy_text, first_weights, judge_weights, settle
 from potstill.run.recipe.places import ANSWERS, BASE, JUDGEMENT, SAMPLES, WEIGHTS, Places
 from potstill.run.recipe.report import load_report, write_report
@@ -54,6 +55,8 @@ def run_recipe(
             stays finished.
     """
     recipe = loaded.recipe
+    for fault in unbuilt(recipe):
+        raise SpecError(f"{fault}.", where=str(loaded.path))
     spec = recipe.model_dump(mode="json")
     order = order_of(recipe)
     for name in (until, restart):

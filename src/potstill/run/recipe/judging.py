@@ -53,6 +53,7 @@ class Answered:
         text: what was written.
         thought: between the marks; empty without them.
         answer: behind them.
+        found: the final answer that the verifier read in it; empty where there is none.
         tokens: how long it is.
         cut: whether it was cut.
         right: None where nobody knows.
@@ -66,6 +67,7 @@ class Answered:
     text: str
     thought: str
     answer: str
+    found: str
     tokens: int
     cut: bool
     right: bool | None
@@ -79,7 +81,7 @@ class Answered:
         """What counts for stability."""
         return Sample(
             question=self.id,
-            answer=self.answer or None,
+            answer=self.found or None,
             tokens=self.tokens,
             cut=self.cut,
             right=self.right,
@@ -114,6 +116,7 @@ def judged(
             text=one.text,
             thought=parsed.thought,
             answer=parsed.answer,
+            found=(verdict.found if verdict else "") or parsed.answer,
             tokens=one.tokens,
             cut=one.finish == "length",
             right=None if verdict is None else bool(verdict.right),
@@ -169,10 +172,15 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
     before = places.owner(first)
     rival = Stability.from_json(orjson.loads((places.of(before) / JUDGEMENT).read_bytes()))
     compared = compare_stability(found, rival, seed=places.recipe.seed)
-    gained = compared.difference
-    refused = stage.max_drop is not None and gained.value < -stage.max_drop
+    gained = compared.differences.get("accuracy")
+    said = accuracy_text(found)
+    if gained is not None:
+        said += f", {gained.value:+.3f} beside {before}"
+    # Sums of shares differ in their last digits.
+    refused = (
+        stage.max_drop is not None and gained is not None and gained.value < -stage.max_drop - 1e-9
+    )
     places.choose(stage.name, before if refused else stage.name)
-    said = f"{accuracy_text(found)}, {gained.value:+.3f} beside {before}"
     if refused:
         text = f"{stage.name} is refused: {said}; later stages go on from {before}"
         places.folder.tell(Event(kind="warning", stage=stage.name, text=text))
@@ -186,7 +194,9 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
 
 def accuracy_text(found: Stability) -> str:
     """Accuracy at one sample with its interval, in words."""
-    accuracy = found.metrics["accuracy"]
+    accuracy = found.metrics.get("accuracy")
+    if accuracy is None:
+        return "accuracy unknown"
     return f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
 
 

@@ -92,4 +92,10 @@ class Places:
         return orjson.loads(file.read_bytes()) if file.is_file() else None
 
 
-__all__ = ["ANSWERS", "BASE", "JUDGEMENT", "ROWS", "SAMPLES", "WEIGHTS", "Places"]
+def start_name(loaded: LoadedRecipe, name: str) -> str:
+    """A base as `potstill.train.causal.start` takes it: a folder or file from the recipe's own."""
+    near = loaded.resolve(name)
+    return str(near) if near.exists() else name
+
+
+__all__ = ["ANSWERS", "BASE", "JUDGEMENT", "ROWS", "SAMPLES", "WEIGHTS", "Places", "start_name"]

@@ -11,7 +11,7 @@ from typing import Any
 from potstill.data import Example, Text
 from potstill.errors import TrainingError
 from potstill.run.events import Event
-from potstill.run.recipe.places import Places
+from potstill.run.recipe.places import Places, start_name
 from potstill.run.recipe.rejecting import pairs_of, reject
 from potstill.run.recipe.rows import questions_of_test, rows_of, save_rows
 from potstill.run.recipe.untested import untested_rows
@@ -161,13 +161,15 @@ def _prefer(stage: PreferStage, places: Places) -> Mapping[str, Any]:
 @work.register
 def _distil(stage: DistilStage, places: Places) -> Mapping[str, Any]:
     from potstill.train.causal.fine_tune import fine_tune
+    from potstill.train.causal.follow import follow
 
     start = places.of(stage.name) / "start"
     if not start.is_dir():
         begin(places, stage.student, start)
     untested = untested_rows(places, stage.name, stage.data)
-    learnt = fine_tune(
-        start,
+    learn = partial(follow, start, places.weights(stage.weights))
+    learn = learn if stage.on_policy else partial(fine_tune, start)
+    learnt = learn(
         untested.rows,
         stage=stage,
         template=places.recipe.template,
@@ -196,7 +198,7 @@ def begin(places: Places, base: str | ScratchSpec, folder: Any) -> None:
         texts = all_texts(rows_of(places, known or [judge]))
         make_scratch(base, texts, template=template, seed=seed, folder=folder)
     else:
-        copy_start(base, template=template, folder=folder)
+        copy_start(start_name(places.loaded, base), template=template, folder=folder)
 
 
 def leaves_weights(stage: StageSpec) -> bool:
