@@ -42,6 +42,10 @@ _OPTION = re.compile(r"\(?([A-Z])(?:\)[.:]?|[.:](?=\s)|(?=\Z))")
 _REMARK = re.compile(r"(.*?\d\S*)\s+\((?![\d-])")
 _STARTS_WITH_VALUE = re.compile(r"[^a-zA-Z]*(?:[a-z]\s*=\s*)?[-+$€£¥]?[\d\\.(]")
 _FEW_WORDS = 4
+_CONNECTIVE = re.compile(
+    r"^(?:(?:so|thus|hence|therefore|then|now|finally|we\s+(?:get|have|find|obtain))\b,?\s*)+",
+    re.IGNORECASE,
+)
 _BOTH = re.compile(r"^(?:both|they\s+are)\s+(?=\S+\s+and\b)", re.IGNORECASE)
 _CODE = re.compile(r"__|\bimport\b|\blambda\b|\beval\b")
 
@@ -165,7 +169,7 @@ class Mathematics:
 
 def value_in(text: str, found: Found) -> str:
     """The value in a phrase: all of it where it is no prose, else the last number in it."""
-    text = _BOTH.sub("", text)
+    text = _BOTH.sub("", _CONNECTIVE.sub("", text))
     if _DIGITS_IN_A_ROW.fullmatch(text) and read_number(text) is None:
         return ""  # without a comma they are no list and no number
     if found.place == "line" and not _is_value(text) and ". " not in text:

@@ -47,7 +47,7 @@ _OVER = re.compile(
     r"(?:^|(?<=\{))([^{}]*(?:\{[^{}]*\}[^{}]*)*?)\s*\\over(?![a-z])\s*([^{}]*)(?:$|(?=\}))"
 )
 _ALL_REALS = re.compile(r"ℝ|(?<!\\)\ball\s+real(?:\s+numbers?|s)\b", re.IGNORECASE)
-_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+_WORD = re.compile(r"(?<![\\a-zA-Z])(?:[a-zA-Z]{3,}|(?:so|we|is|it|if|of)(?![a-zA-Z]))")
 _JOINING = frozenset(("and", "or", "inf", "infinity", "union"))
 
 

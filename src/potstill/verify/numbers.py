@@ -87,8 +87,8 @@ _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth":
 }  # fmt: skip
 _PART_WORDS = re.compile(rf"(?:(a|{'|'.join(_ONES)})[\s-]+)?({'|'.join(_PARTS)})s?", re.IGNORECASE)
 _IN_PROSE = re.compile(
-    rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+:\d+|\\frac\s*\{{[^{{}}]+\}}\s*\{{[^{{}}]+\}}"
-    rf"|\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
+    rf"(?<![\w.])[+-]?(?:[$€£¥₹]\s*)?(?:\d+:\d+|(?:\d+\s*)?\\frac\s*\{{[^{{}}]+\}}\s*\{{[^{{}}]+\}}"
+    rf"|(?:\d+ )?\d+\s*/\s*\d+|{_DECIMAL})(?:[eE][+-]?\d+)?(?:\s*%)?"
 )
 _PROSE_UNIT = re.compile(
     r"\s*(?:%|percent|cm|mm|km|kg|m|g|ml|cents?|dollars?|euros?)(?:\^\{?[23]\}?)?(?!\w)"
@@ -221,8 +221,8 @@ def same_number(answer: Number, wanted: Number) -> bool:
 
 def stands_for(decimal: Number, value: Fraction) -> bool:
     """Whether a decimal is the rounding of ``value`` to its own digits, and has enough of them."""
-    if decimal.places is None or decimal.digits < MIN_DIGITS:
-        return False
+    if not decimal.places or decimal.digits < MIN_DIGITS:
+        return False  # a whole number is no rounded one
     unit = Fraction(1, 10**decimal.places)
     if decimal.cut:
         return 0 <= abs(value) - abs(decimal.value) < unit and value * decimal.value > 0

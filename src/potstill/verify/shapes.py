@@ -12,6 +12,7 @@ Kind = Literal["one", "list", "tuple", "square", "set", "half_open"]
 
 _KINDS: dict[str, Kind] = {"()": "tuple", "[]": "square", "{}": "set"}
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+_NAME = re.compile(r"^[a-zA-Z]\s*=\s*")
 _OR = re.compile(r"\s*,?\s+(?:and|or)\s+|\s*;\s*|\s*\\(?:lor|vee|land|wedge)\s+")
 
 
@@ -49,7 +50,8 @@ def shapes_of(text: str) -> list[Shape]:
     if len(parts) > 1:
         listed = Shape("list", tuple(parts))
         # "1,234" with three digits is a number, but what is wanted may be a list of two.
-        return [*alternatives, listed] if read_number(text) is not None else [listed]
+        number = read_number(_NAME.sub("", text))
+        return [*alternatives, listed] if number is not None else [listed]
     signed = _plus_minus(text)
     return [Shape("list", signed)] if signed else alternatives
 

@@ -147,7 +147,7 @@ def _numeric(found: Any, gold: Any, places: int | None, digits: int) -> bool | N
     gap, size = abs(one - two), max(abs(one), abs(two))
     if gap <= _TOLERANCE * size:
         return True
-    if places is None or digits < _MIN_DIGITS or (found.is_Rational and gold.is_Rational):
+    if not places or digits < _MIN_DIGITS or (found.is_Rational and gold.is_Rational):
         return False
     return bool(gap * 2 <= 10 ** (-places))
 
