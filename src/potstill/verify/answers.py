@@ -42,9 +42,12 @@ _MARKDOWN = re.compile(
 _SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s+[^\s\d]|\s*\Z)|[。！？]")
 _AFTERTHOUGHT = re.compile(
     r",?\s+(?:because|since|as\s+(?:shown|we|it|the|can)|which\s+(?:is|means)|where|due\s+to)\b.*"
-    r"|,\s*(?:not|and\s+not|rather\s+than|instead\s+of|out\s+of|as\b)\s?.*",
+    r"|,?\s+and\s+not\s.*|,\s*(?:not|and\s+not|rather\s+than|instead\s+of|out\s+of|as\b)\s?.*",
     re.IGNORECASE | re.DOTALL,
 )
+_DISPLAY = re.compile(r"^(?:\$\$|\\\[)\s*\n")
+_TAGS = re.compile(r"</?(?:b|i|u|p|br|em|strong|span|div|code)\s*/?>", re.IGNORECASE)
+_RULE = re.compile(r"^[-_*=~\s$]+$")
 _NOT_BUT = re.compile(r"^(?:not|n't)\b.*?\bbut\s+(?:rather\s+)?", re.IGNORECASE | re.DOTALL)
 _DENIED = re.compile(r"^(?:not|never|neither|nor|unlikely)\b", re.IGNORECASE)
 # What a text says of its own worth; a line of it is no line of an answer.
@@ -88,7 +91,7 @@ def final_answer(text: str, *, words: bool = False) -> Found:
         return Found(said, "said")
     if spoke:  # it speaks of an answer and names none: what else stands there is no answer
         return Found("", "none")
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    lines = [line.strip() for line in plain.splitlines() if not _RULE.match(line + " ")]
     lines = [line for line in lines if words or not CLAIM.search(line)]
     return Found(lines[-1], "line") if lines else Found("", "none")
 
@@ -125,7 +128,7 @@ def first_sentence(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    return _MARKDOWN.sub(lambda mark: mark["said"] or "", text).strip()
+    return _MARKDOWN.sub(lambda mark: mark["said"] or "", _TAGS.sub("", text)).strip()
 
 
 def _marked(text: str) -> Found | None:
@@ -145,6 +148,8 @@ def _marked(text: str) -> Found | None:
 def _joined(text: str, drawn: list[tuple[int, int, str]]) -> str:
     """The last box, with those before it that it is joined to."""
     parts, start = [_inmost(drawn[-1][2])], drawn[-1][0]
+    if not parts[0]:
+        return ""
     joint = ", "
     for begin, end, content in reversed(drawn[:-1]):
         between = _JOINS.match(text[end:start])
@@ -184,7 +189,7 @@ def _said(text: str, words: bool) -> tuple[str, bool]:
         rest = text[mark.end() :].lstrip(" \t")
         if rest.startswith("\n") or _BELOW.match(rest.split("\n", 1)[0]):
             rest = rest.partition("\n")[2].lstrip()
-        value = _meant(rest)
+        value = _meant(_DISPLAY.sub("", rest))
         if value and (words or not _EMPTY_PRAISE.match(value)):
             values.append((mark.start(), value))
     for mark in _IS_THE_ANSWER.finditer(text):

@@ -32,6 +32,7 @@ _ASSIGNED = re.compile(r"\s*(\\?[a-zA-Z]+(?:_\{?\w+\}?)?'?(?:\([a-z, ]+\))?)\s*=
 _BACKWARDS = re.compile(r"([^=]+?)\s*=\s*([a-zA-Z])\s*\Z")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt|ne|in|cup|cap|setminus)(?![a-zA-Z])")
 _A_SET = re.compile(r"[(\[{]|\\\{|\\mathbb|\\emptyset")
+_EQUATION = re.compile(r"[^=]*(?:[a-zA-Z][^=()]*[-+*/^]|[-+*/^][^=()]*[a-zA-Z]|\d[a-zA-Z])[^=]*=")
 _SYMBOLS = re.compile(r"[a-z]{1,2}|[xyzabc]{3}")
 _TWO_SIGNS = re.compile(r"[+-]\s*[+-]")
 _DIGITS_IN_A_ROW = re.compile(r"[+-]?\d+\??(?: \d+\??){2,}")
@@ -46,6 +47,8 @@ _CONNECTIVE = re.compile(
     r"^(?:(?:so|thus|hence|therefore|then|now|finally|we\s+(?:get|have|find|obtain))\b,?\s*)+",
     re.IGNORECASE,
 )
+_TWO_FORMS = re.compile(r"(\S+)\s+\(([^()]+)\)\Z")
+_NAMED = re.compile(r"^[a-zA-Z]\s*:\s*(?=[-+\d\\$])")
 _BOTH = re.compile(r"^(?:both|they\s+are)\s+(?=\S+\s+and\b)", re.IGNORECASE)
 _CODE = re.compile(r"__|\bimport\b|\blambda\b|\beval\b")
 
@@ -142,6 +145,8 @@ class Mathematics:
         )
 
     def _same_value(self, found: str, gold: str) -> bool:
+        if "=" not in gold and _EQUATION.match(re.sub(r"\\[a-zA-Z]+", "", found)):
+            return False  # the right side of x + y = 12 is not what is asked for
         found, gold = _unassigned(found, gold)
         if found == gold:
             return True
@@ -169,6 +174,10 @@ class Mathematics:
 
 def value_in(text: str, found: Found) -> str:
     """The value in a phrase: all of it where it is no prose, else the last number in it."""
+    with_other = _TWO_FORMS.match(text)  # "0.375 (3/8)"
+    if with_other and read_number(with_other[1]) and read_number(with_other[2]):
+        text = with_other[1]
+    text = _NAMED.sub("", text)
     text = _BOTH.sub("", _CONNECTIVE.sub("", text))
     if _DIGITS_IN_A_ROW.fullmatch(text) and read_number(text) is None:
         return ""  # without a comma they are no list and no number

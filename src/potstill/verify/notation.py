@@ -30,7 +30,15 @@ _RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _ROOT = re.compile(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\)|\{[^{}]*\})")
-_WRAPS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("`", "`"), ('"', '"'))
+_WRAPS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("`", "`"),
+    ("_", "_"),
+    ('"', '"'),
+)
 _SPACING = re.compile(
     r"(?<!\\)\\[,;:! ]|~|\\(?:q?quad|left|right|big|Big|bigg|Bigg|displaystyle|textstyle|limits)(?![a-zA-Z])"
 )
@@ -75,7 +83,7 @@ def fold(text: str) -> str:
     text = re.sub(r"\\(ne|le|ge)q(?![a-zA-Z])", r"\\\1", _ARROW.sub("", text.strip()))
     text = _OVER.sub(r"\\frac{\1}{\2}", text)
     text = _ALL_REALS.sub(r"\\mathbb{R}", text)
-    return " ".join(text.split()).rstrip("; \\")
+    return " ".join(text.split()).rstrip(",; \\")
 
 
 def unwrapped(text: str) -> str:
@@ -116,6 +124,8 @@ def _plain(sign: str) -> str:
         return sign
     if unicodedata.category(sign) == "Nd":
         return str(unicodedata.decimal(sign))
+    if unicodedata.category(sign) == "So":  # a tick, a pointing hand
+        return ""
     if "\uff01" <= sign <= "\uff5e":  # the full width forms of ASCII
         return chr(ord(sign) - 0xFEE0)
     return sign

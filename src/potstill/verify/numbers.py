@@ -100,6 +100,10 @@ _DENIAL = re.compile(
     r"(?:\b(?:not|never|cannot|except|exclud\w+|unlike)|n't)\s+(?:(?:be|equal|equals|to|exactly|just)\s+)*\S{0,3}\Z",
     re.IGNORECASE,
 )
+_GIVEN_UP = re.compile(
+    r"\b(?:none|cannot|unable|unknown|unanswered|failed|idk|wrong|incorrect|false)\b|n't\b",
+    re.IGNORECASE,
+)
 _ROW = re.compile(r"(?<![\d,.])\d+(?:\s+\d+){2,}\Z")
 _SIGN_WORD = re.compile(r"\A(?:minus|negative)\s+(?=\d|\\frac|\.)", re.IGNORECASE)
 _HAN = {sign: n for n, sign in enumerate("零一二三四五六七八九十")}
@@ -187,7 +191,8 @@ def last_number(text: str) -> str:
         return ""
     last = found[-1]
     before = text[: last.start()]
-    doubted = text[last.end() :].lstrip("$ ").startswith("?")
+    after = text[last.end() :]
+    doubted = after.lstrip("$ ").startswith("?") or _GIVEN_UP.search(after)
     if doubted or _DENIAL.search(before) or _ROW.search(text[: last.end()]):
         return ""
     said, start = "", last.start()

@@ -38,7 +38,40 @@ _KNOWN: dict[str, tuple[str, Fraction]] = {
 _ATOM = re.compile(
     r"(square|cubic|sq\.?|cu\.?)?\s*([^\s^\d]+|\^\\circ)\s*(?:\^?\{?\s*([23])\s*\}?)?\Z"
 )
-_NO_UNIT = frozenset(("pi", "sqrt", "and", "or", "sin", "cos", "tan", "log", "ln", "mod", "union"))
+_NO_UNIT = frozenset(
+    [
+        "pi",
+        "sqrt",
+        "and",
+        "or",
+        "sin",
+        "cos",
+        "tan",
+        "log",
+        "ln",
+        "mod",
+        "union",
+        "is",
+        "are",
+        "was",
+        "were",
+        "not",
+        "no",
+        "wrong",
+        "incorrect",
+        "false",
+        "than",
+        "more",
+        "less",
+        "plus",
+        "minus",
+        "if",
+        "when",
+        "but",
+        "because",
+        "to",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
