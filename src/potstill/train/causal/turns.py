@@ -18,6 +18,7 @@ from potstill.data import Example, Text
 from potstill.errors import DataError, TrainingError
 from potstill.spec.recipe import TemplateSpec
 from potstill.train.encoder import Quiet
+from potstill.verify.completion import write_completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -103,7 +104,7 @@ def completion_text(example: Example, template: TemplateSpec) -> str:
     answer = example.target.text
     if example.reasoning is None:
         return answer
-    return f"{template.opening}\n{example.reasoning}\n{template.closing}\n{answer}"
+    return write_completion(example.reasoning, answer, template)
 
 
 def all_texts(examples: Iterable[Example]) -> list[str]:
