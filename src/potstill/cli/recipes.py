@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from potstill.cli import terminal
 
 if TYPE_CHECKING:
+    from potstill.run.recipe.asking import Asked
     from potstill.run.recipe.checking import RecipeCheck
+    from potstill.run.recipe.comparing import StageComparison
     from potstill.run.recipe.estimating import StagePlan
 
 
@@ -70,10 +72,56 @@ def _time(seconds: float) -> str:
 
 def print_recipe(report: Mapping[str, Any], folder: Path) -> None:
     """The stages of a recipe, one a row."""
-    from potstill.run.recipe.report import HEAD, cells
+    from potstill.evaluate.recipe_words import HEAD, cells, gate_words
 
     terminal.print_table(HEAD, [cells(entry) for entry in report["stages"]])
     for gate in report["gates"]:
-        told = "met" if gate["passed"] else "FAILED"
-        print(f"gate {gate['stage']}.{gate['name']}: {gate['value']}: {told}")
-    print(f"report: {folder / 'report.md'}")
+        print(f"gate {gate_words(gate)}")
+    print(f"report: {folder / 'report.html'}")
+
+
+def print_stages_compared(found: StageComparison) -> None:
+    """Differences with intervals, the finding, and answers that are right in one alone."""
+    from potstill.evaluate.stability_words import comparison_table, comparison_words
+
+    header, rows = comparison_table(found.comparison)
+    terminal.print_table(header, rows)
+    print(comparison_words(found.comparison))
+    first, second = found.comparison.names
+    for changed, title in ((found.better, "better"), (found.worse, "worse")):
+        if changed:
+            terminal.print_table(
+                [f"{first} is {title}", "wanted", first, second, f"right: {first}", second],
+                [
+                    (
+                        terminal.short(one.question, 40),
+                        terminal.short(one.wanted, 20),
+                        terminal.short(_end(one.first), 40),
+                        terminal.short(_end(one.second), 40),
+                        f"{one.first_right:.0%}",
+                        f"{one.second_right:.0%}",
+                    )
+                    for one in changed
+                ],
+                text_columns=4,
+            )
+    for warning in found.warnings:
+        terminal.warn(warning)
+
+
+def print_asked(found: Asked) -> None:
+    """Accuracy, agreement and lengths, with intervals."""
+    from potstill.evaluate.stability_words import stability_table, stability_words
+
+    header, rows = stability_table([found.stability])
+    terminal.print_table(header, [*rows, ["Milliseconds an answer", f"{found.ms:,.1f}"]])
+    for sentence in stability_words(found.stability):
+        print(sentence)
+    for note in found.notes:
+        terminal.say(f"note: {note}")
+
+
+def _end(text: str) -> str:
+    """The last line of a completion: its answer, as a rule."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

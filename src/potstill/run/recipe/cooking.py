@@ -173,7 +173,8 @@ def _judge(places: Places, name: str, stage: StageSpec | None) -> None:
         if stage is not None:
             return settle(places, stage, first_weights(stage), found)
         said = accuracy_text(found)
-        return {"judgement": found.to_json(), "beside": None, "refused": False, "summary": said}
+        judgement = found.without_questions().to_json()
+        return {"judgement": judgement, "beside": None, "refused": False, "summary": said}
 
     places.folder.stage(
         f"{name}.{_JUDGE}",
@@ -193,7 +194,7 @@ def _report(places: Places, name: str) -> None:
         reads={
             "accept": [stage.model_dump(mode="json")["accept"] for stage in places.recipe.stages]
         },
-        writes=[places.folder.path / "report.json"],
+        writes=[places.folder.path / f"report.{kind}" for kind in ("json", "html", "md")],
     )
 
 

@@ -56,7 +56,7 @@ class Answered:
         found: the final answer that the verifier read in it; empty where there is none.
         tokens: how long it is.
         cut: whether it was cut.
-        right: None where nobody knows.
+        right: None where nobody knows, or the verifier could not tell.
         form: whether there is exactly one closed thought with an answer behind it.
         language: share of the thought in the template's language, 0 to 1.
         loops: whether the thought goes round in circles.
@@ -119,7 +119,7 @@ def judged(
             found=(verdict.found if verdict else "") or parsed.answer,
             tokens=one.tokens,
             cut=one.finish == "length",
-            right=None if verdict is None else bool(verdict.right),
+            right=None if verdict is None else verdict.right,
             form=parsed.fault is None,
             language=consistency_of(parsed.thought, template.language).share,
             loops=find_loop(parsed.thought) is not None,
@@ -185,7 +185,7 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
         text = f"{stage.name} is refused: {said}; later stages go on from {before}"
         places.folder.tell(Event(kind="warning", stage=stage.name, text=text))
     return {
-        "judgement": found.to_json(),
+        "judgement": found.without_questions().to_json(),
         "beside": compared.to_json(),
         "refused": refused,
         "summary": said + (", refused" if refused else ""),
