@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from potstill.api.loading import load, must_exist
 from potstill.errors import SpecError
 from potstill.spec.recipe import JudgementSpec, TemplateSpec
@@ -102,8 +104,9 @@ def evaluate_samples(
         notes.append(f"answers are judged by {given['verifier']!r}, since {why}")
     try:
         judge = JudgementSpec.model_validate({**known.model_dump(), **given})
-    except ValueError as error:
-        raise SpecError(str(error).splitlines()[-2].strip()) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
     if weights is None:
         student = load(model)
         return ask_student(

@@ -69,9 +69,9 @@ def training_charts(slug: str, history: Sequence[Row]) -> list[Markup]:
         return []
     if "reward" not in history[0]:
         keys = ["loss", *(key for key in ("kl", "margin") if key in history[0])]
-        return [_curves(f"{slug}-loss", "Loss over steps", history, keys[:1])]
+        return [_curves(f"{slug}-loss", "Loss", history, keys[:1])]
     parts = [key for key in _PARTS if key in history[0]]
-    found = [_curves(f"{slug}-reward", "Reward by part over steps", history, parts)]
+    found = [_curves(f"{slug}-reward", "Reward by part", history, parts)]
     if "tokens" in history[0]:
         found.append(_curves(f"{slug}-tokens", "Tokens a completion", history, ["tokens"]))
     return found
@@ -108,7 +108,9 @@ def _curves(slug: str, title: str, history: Sequence[Row], keys: Sequence[str]) 
     for tick in nice_ticks(first, last, 6):
         board.text(at(tick, low)[0], bottom + 18, f"{tick:,.0f}", anchor="middle")
     board.line(_LEFT, bottom, _LEFT + _WIDE, bottom, "axis")
-    board.text(_LEFT + _WIDE / 2, bottom + 42, f"{title.lower()}, step", "caption", anchor="middle")
+    board.text(
+        _LEFT + _WIDE / 2, bottom + 42, f"{title.lower()}, by step", "caption", anchor="middle"
+    )
     ends: list[tuple[float, str, str]] = []
     for number, (key, points) in enumerate(series.items()):
         kind = _KINDS[number % len(_KINDS)]

@@ -84,6 +84,9 @@ def ask_weights(
         judged(written, questions, template=template, verifier=judge.verifier)
     )
     ms = 1000.0 * (time.perf_counter() - started) / len(answers)
+    silent = len({one.id for one in answers if one.cut and not one.tokens})
+    if silent:
+        notes = [*notes, f"{silent} questions leave the model no room for an answer"]
     found = stability([one.sample for one in answers], name=name, seed=seed)
     return Asked(stability=found, judge=judge, ms=ms, notes=tuple(notes))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from potstill.data import Example, Text
 from potstill.data.example import id_of
@@ -87,7 +87,7 @@ def read_questions(
         text = row.get(asked)
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"row {number} has no question under {asked!r}.", where=str(path))
-        right = None if wanted is None or row.get(wanted) is None else str(row[wanted])
+        right = _text(row.get(wanted)) if wanted is not None else None
         if right is not None and _FINAL in right:
             right, cut = right.rpartition(_FINAL)[2].strip(), cut + 1
         key = str(row.get("id") or id_of(text))
@@ -113,6 +113,13 @@ def guess_verifier(rows: Sequence[Example]) -> tuple[Verifier, str]:
     if few and all(any(map(str.isalpha, kind)) and "\\" not in kind for kind in kinds):
         return "labels", f"{len(answers)} answers are {len(kinds)} labels"
     return "mathematics", "the answers are neither plain numbers nor labels"
+
+
+def _text(cell: Any) -> str | None:
+    """An answer as a text; rows that a recipe's stage left hold ``{"text": …}``."""
+    if isinstance(cell, Mapping):
+        cell = cast("Mapping[str, Any]", cell).get("text")
+    return None if cell is None else str(cell)
 
 
 def _column(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
