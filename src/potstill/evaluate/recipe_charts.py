@@ -68,18 +68,21 @@ def training_charts(slug: str, history: Sequence[Row]) -> list[Markup]:
     if len(history) < 2:
         return []
     if "reward" not in history[0]:
-        keys = ["loss", *(key for key in ("kl", "margin") if key in history[0])]
-        return [_curves(f"{slug}-loss", "Loss", history, keys[:1])]
-    parts = [key for key in _PARTS if key in history[0]]
-    found = [_curves(f"{slug}-reward", "Reward by part", history, parts)]
-    if "tokens" in history[0]:
-        found.append(_curves(f"{slug}-tokens", "Tokens a completion", history, ["tokens"]))
-    return found
+        found = [_curves(f"{slug}-loss", "Loss", history, ["loss"])]
+    else:
+        found = [
+            _curves(f"{slug}-reward", "Reward by part", history, _PARTS),
+            _curves(f"{slug}-tokens", "Tokens a completion", history, ["tokens"]),
+        ]
+    return [curve for curve in found if curve is not None]
 
 
-def _curves(slug: str, title: str, history: Sequence[Row], keys: Sequence[str]) -> Markup:
+def _curves(slug: str, title: str, history: Sequence[Row], keys: Sequence[str]) -> Markup | None:
+    """One curve for each key of which something is known; None where nothing is."""
     series = {key: _thinned(history, key) for key in keys}
     series = {key: points for key, points in series.items() if points}
+    if not series:
+        return None
     values = [value for points in series.values() for _, value in points]
     steps = [step for points in series.values() for step, _ in points]
     low, high = min(0.0, *values), max(values)

@@ -27,7 +27,7 @@ Kind = Literal["task", "workflow", "recipe"]
 _FIRST_VERSION = {
     "task": "Write a first version with: potstill init",
     "workflow": "The page docs/workflows.md shows how to write one.",
-    "recipe": "Start from recipes/r1-small.yaml; docs/recipes.md explains it.",
+    "recipe": "Start from recipes/r1-tiny.yaml; docs/recipes.md explains it.",
 }
 _AnySpec = TypeVar("_AnySpec", bound=Spec)
 
