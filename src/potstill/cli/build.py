@@ -270,7 +270,8 @@ def run(
         terminal.next_step(f"read {outcome.folder / 'report.html'}: an acceptance gate failed")
         raise typer.Exit(EXIT_GATE)
     elif outcome.report.get("kind") == "recipe":
-        terminal.next_step(f"name the model as a task's teacher: model: {model}")
+        last = outcome.model.parent.name if outcome.model else "base"
+        terminal.next_step(f"potstill compare {outcome.folder}:{last} {outcome.folder}:base")
     else:
         sample = """echo '{"text": "…"}' | potstill predict"""
         terminal.next_step(f"{sample} {model} -")

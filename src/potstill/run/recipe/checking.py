@@ -243,7 +243,7 @@ def _of_template(loaded: LoadedRecipe) -> Iterator[str]:
             if folder.is_dir():
                 check_template(folder, recipe.template)
         except ImportError as error:
-            yield f"{name}: {start!r} is not checked: {MissingExtraError(str(error.name), 'rl')}"
+            yield f"{name}: {start!r} is not checked: {MissingExtraError(str(error.name), 'reason')}"
         except SpecError as error:
             # Padding is given when the base is copied; all else must be mended first.
             if "pads with" not in error.message:

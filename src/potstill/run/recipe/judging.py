@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,7 +108,8 @@ def judged(
         verifier: says which answers are right; of a question without one nobody knows.
     """
     wanted = {row.id: row.target.text for row in questions if isinstance(row.target, Text)}
-    verify = verifier_of(verifier)
+    # Many samples say the same, and a proof that two terms are equal can take seconds.
+    verify = cache(verifier_of(verifier))
     for one in written:
         parsed = parse_completion(one.text, template)
         verdict = verify(parsed.answer, wanted[one.id]) if one.id in wanted else None
