@@ -1,4 +1,4 @@
-"""Write what is generated from the code: the references of the task and the workflow file.
+"""Write what is generated from the code: the references of task, workflow and recipe files.
 
 python scripts/write_reference.py           # write
 python scripts/write_reference.py --check   # exit 1 where a file is stale
@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from potstill.spec import task_json_schema, task_template, workflow_json_schema
+from potstill.spec import (
+    recipe_json_schema,
+    task_json_schema,
+    task_template,
+    workflow_json_schema,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -19,9 +24,11 @@ DOCS = Path(__file__).parent.parent / "docs"
 def references() -> dict[Path, str]:
     """The generated files and what they must hold."""
     task, workflow = task_json_schema(), workflow_json_schema()
+    recipe = recipe_json_schema()
     return {
         DOCS / "task.schema.json": json.dumps(task, indent=2, ensure_ascii=False) + "\n",
         DOCS / "task-file.md": task_page(task),
+        DOCS / "recipe.schema.json": json.dumps(recipe, indent=2, ensure_ascii=False) + "\n",
         DOCS / "workflow.schema.json": json.dumps(workflow, indent=2, ensure_ascii=False) + "\n",
         DOCS / "workflow-file.md": workflow_page(workflow),
     }

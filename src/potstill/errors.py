@@ -9,6 +9,7 @@
     ├── ExportError          an export whose answers differ from the trained weights
     ├── BudgetReached        money ran out before the work did; resumable (exit code 3)
     ├── MissingExtraError    an optional dependency that is not installed (also an ImportError)
+    ├── SandboxError         code that cannot be confined on this system, and so is not run
     ├── NodeError            a node of a workflow that failed (NodeTimeout: also a TimeoutError)
     └── StorageError         a disk that is full or may not be written (also an OSError)
 
@@ -77,6 +78,10 @@ class TrainingError(PotstillError):
 
 class ExportError(PotstillError):
     """An exported graph whose answers differ too often from the trained weights."""
+
+
+class SandboxError(PotstillError):
+    """Code of a model that this system cannot confine; it was not run."""
 
 
 class NodeError(PotstillError, RuntimeError):

@@ -8,6 +8,7 @@ from potstill.api.judging import Question, compare, evaluate, read_question
 from potstill.api.loading import load
 from potstill.api.making import RUNS, CheckResult, check, plan, run
 from potstill.api.parts import PartsEvaluation, evaluate_parts, judge_workflow
+from potstill.api.reasoning import compare_stages, evaluate_samples, is_sampled
 from potstill.api.serving import serve
 from potstill.api.tracing import trace
 from potstill.api.watching import watch
@@ -21,8 +22,11 @@ __all__ = [
     "attribute",
     "check",
     "compare",
+    "compare_stages",
     "evaluate",
     "evaluate_parts",
+    "evaluate_samples",
+    "is_sampled",
     "judge_workflow",
     "load",
     "plan",

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.spec import LoadedTask, load_task
-from potstill.spec.loading import kind_of
+from potstill.spec.loading import kind_of, load_recipe
 
 if TYPE_CHECKING:
     from potstill.run.distil import Outcome
     from potstill.run.events import Listener
     from potstill.run.planning import Plan
+    from potstill.run.recipe.checking import RecipeCheck
     from potstill.workflow import Graph
 
 RUNS = Path("runs")
@@ -31,10 +32,10 @@ def run(
     prices: Path | None = None,
     listener: Listener | None = None,
 ) -> Outcome:
-    """Distil a task into a model folder; running it again resumes.
+    """Distil a task into a model folder, or do the stages of a recipe; running it again resumes.
 
     Args:
-        task: a task file, or one that is loaded.
+        task: a task file, or one that is loaded; or a recipe file.
         overrides: ``path=value`` settings that replace those of the file.
         runs: folder of all runs.
         until: last stage to do.
@@ -48,8 +49,20 @@ def run(
         BudgetReached: the next call could pass the budget; running again goes on.
         PotstillError: any mistake in the task, the data or the environment.
     """
-    from potstill.run.distil import run_task
     from potstill.run.events import ignore
+
+    if not isinstance(task, LoadedTask) and kind_of(Path(task)) == "recipe":
+        from potstill.run.recipe.cooking import run_recipe
+
+        return run_recipe(
+            load_recipe(Path(task), overrides),
+            runs=runs,
+            until=until,
+            restart=restart,
+            out=out,
+            listener=listener or ignore,
+        )
+    from potstill.run.distil import run_task
 
     loaded = task if isinstance(task, LoadedTask) else load_task(Path(task), overrides)
     return run_task(
@@ -119,16 +132,30 @@ class CheckResult:
     steps: Sequence[str] = field(default_factory=list)
 
 
-def check(path: Path | str, *, overrides: Sequence[str] = ()) -> CheckResult | Graph:
-    """Read a task and all its data, or a workflow and all its parts, and say what is there.
+def check(
+    path: Path | str, *, overrides: Sequence[str] = (), runs: Path = RUNS
+) -> CheckResult | Graph | RecipeCheck:
+    """Read a task and all its data, a workflow and all its parts, or a recipe and its sources.
+
+    Args:
+        path: the file.
+        overrides: ``path=value`` settings that replace those of the file.
+        runs: folder of all runs, where measured speeds of a recipe may lie.
 
     Returns:
-        For a task what `run` would do; for a workflow its typed graph.
+        For a task what `run` would do; for a workflow its typed graph; for a recipe what every
+        stage would read and do.
 
     Raises:
-        PotstillError: the task cannot be run at all, or the workflow cannot be loaded.
+        PotstillError: the task or the recipe cannot be run at all, or the workflow cannot be
+            loaded.
     """
-    if kind_of(Path(path)) == "workflow":
+    kind = kind_of(Path(path))
+    if kind == "recipe":
+        from potstill.run.recipe.checking import check_recipe
+
+        return check_recipe(load_recipe(Path(path), overrides), runs=runs)
+    if kind == "workflow":
         from potstill.spec.loading import load_workflow
         from potstill.workflow import read_graph
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from potstill.workflow import Graph
 
 TaskFile = Annotated[Path, typer.Argument(help="Task file (YAML).", show_default=False)]
-SpecFile = Annotated[Path, typer.Argument(help="Task or workflow file (YAML).", show_default=False)]
+RunFile = Annotated[Path, typer.Argument(help="Task or recipe file (YAML).", show_default=False)]
+SpecFile = Annotated[
+    Path, typer.Argument(help="Task, workflow or recipe file (YAML).", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings only on stderr.")]
 Settings = Annotated[
@@ -65,18 +68,33 @@ def init(
     terminal.next_step(f"edit it, then: potstill check {path}")
 
 
-def check(path: SpecFile, settings: Settings = None, as_json: Json = False) -> None:
-    """Read a task and its data, or a workflow and its parts, and report what is wrong.
+def check(
+    path: SpecFile,
+    settings: Settings = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Read a task, a workflow or a recipe with all that it names, and report what is wrong.
 
-    Of a task it says what `run` would do; a workflow it draws, as Mermaid.
+    Of a task it says what `run` would do, of a recipe what every stage would read and cost;
+    workflows and recipes it draws, as Mermaid.
 
     Example: potstill check examples/complaints/task.yaml
     """
     from potstill import api
 
-    result = api.check(path, overrides=settings or ())
+    result = api.check(path, overrides=settings or (), runs=runs)
     if isinstance(result, api.CheckResult):
         _tell_task(path, result, as_json=as_json)
+        return
+    from potstill.cli.recipes import print_check
+    from potstill.run.recipe.checking import RecipeCheck
+
+    if isinstance(result, RecipeCheck):
+        if as_json:
+            terminal.print_json(result.to_json())
+        else:
+            print_check(path, result)
     else:
         _tell_workflow(path, result, as_json=as_json)
 
@@ -189,7 +207,7 @@ def plan(
 
 
 def run(
-    path: TaskFile,
+    path: RunFile,
     settings: Settings = None,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     out: Annotated[
@@ -204,16 +222,17 @@ def run(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Distil a task into a model; running it again resumes.
+    """Distil a task into a model, or do a recipe's stages; running it again resumes.
 
-    Stages: read, label, filter, train, export, evaluate, report; with a live teacher also
-    audition, synthesise, ask and rounds.
+    Stages of a task: read, label, filter, train, export, evaluate, report; with a live teacher also
+    audition, synthesise, ask and rounds. Of a recipe: read, base, its own names, report.
     Exit codes: 0 done, 1 an acceptance gate failed, 2 a mistake, 3 budget reached, 130 interrupted.
 
     Example: potstill run examples/complaints/task.yaml --set student.base=mpnet-base
     """
     from potstill import api
     from potstill.cli.progress import shown
+    from potstill.cli.recipes import print_recipe
     from potstill.cli.tables import print_report
 
     terminal.be_quiet(quiet)
@@ -241,6 +260,8 @@ def run(
                 "results": outcome.report,
             }
         )
+    elif outcome.report is not None and outcome.report.get("kind") == "recipe":
+        print_recipe(outcome.report, outcome.folder)
     elif outcome.report is not None:
         print_report(outcome.report, outcome.folder)
     if outcome.report is None:
@@ -248,6 +269,9 @@ def run(
     elif not outcome.gates_passed:
         terminal.next_step(f"read {outcome.folder / 'report.html'}: an acceptance gate failed")
         raise typer.Exit(EXIT_GATE)
+    elif outcome.report.get("kind") == "recipe":
+        last = outcome.model.parent.name if outcome.model else "base"
+        terminal.next_step(f"potstill compare {outcome.folder}:{last} {outcome.folder}:base")
     else:
         sample = """echo '{"text": "…"}' | potstill predict"""
         terminal.next_step(f"{sample} {model} -")

@@ -31,12 +31,13 @@ ModelPath = Annotated[
 PredictorPath = Annotated[
     Path,
     typer.Argument(
-        help="Model folder, run folder, workflow file or file of recorded answers.",
+        help="Model folder, run folder, workflow file, file of recorded answers, folder of "
+        "weights, or RUN:stage of a recipe.",
         show_default=False,
     ),
 ]
 Gold = Annotated[
-    Path, typer.Option("--data", help="Rows with a person's label.", show_default=False)
+    Path | None, typer.Option("--data", help="Rows with a person's label.", show_default=False)
 ]
 InputColumns = Annotated[
     list[str] | None, typer.Option("--column", help="Column of the text; repeat for named fields.")
@@ -46,6 +47,7 @@ IdColumn = Annotated[
     str | None, typer.Option("--id-column", help="Column by which recorded answers are found.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings only on stderr.")]
 
 
 def predict(
@@ -194,16 +196,31 @@ def evaluate(
     column: InputColumns = None,
     label_column: TargetColumn = None,
     id_column: IdColumn = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Answers a question, of a model that reasons.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask at most so many.")] = None,
+    verifier: Annotated[
+        str | None, typer.Option(help="Says what is right: mathematics, numeric, exact, labels …")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, help="Of sampled answers.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Of an answer.")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a model on rows with a person's label, or on what it met in production.
 
     Scores have 95% intervals. Of a workflow it also says which node the errors, the time and the
-    money come from. With --against it needs no label: it tells what has drifted (exit code 1) and
-    estimates how right the model still is.
+    money come from. A folder of weights, or a stage of a recipe (RUN:stage), is asked each
+    question several times and judged by a verifier; so is a task's model with --samples. With
+    --against it needs no label: it tells what has drifted (exit code 1) and estimates how right
+    the model still is.
 
     Example: potstill evaluate examples/complaints/model --data examples/complaints/gold.jsonl
+    Example: potstill evaluate runs/r1-tiny:grpo --data questions.jsonl --samples 8
     """
+    from potstill import api
+
     if (data is None) == (against is None):
         raise SpecError(
             "name either --data or --against.", hint="--data holds labels, --against traffic."
@@ -212,7 +229,55 @@ def evaluate(
         _watch(predictor, against, picks, most_picks, as_json=as_json)
         return
     assert data is not None
+    if samples is not None or api.is_sampled(predictor):
+        settings = {
+            "samples": samples,
+            "verifier": verifier,
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+        }
+        columns = _columns(column, label_column)
+        _sample(predictor, data, settings, columns, limit, as_json=as_json, quiet=quiet)
+        return
+    given = {"--limit": limit, "--verifier": verifier, "--temperature": temperature}
+    for option, value in (given | {"--max-new-tokens": max_new_tokens}).items():
+        if value is not None:
+            raise SpecError(f"{option} is for sampled answers.", hint="Name --samples as well.")
     _judge(predictor, data, _columns(column, label_column, id_column), as_json=as_json)
+
+
+def _sample(
+    model: Path,
+    data: Path,
+    settings: dict[str, Any],
+    columns: dict[str, Any],
+    limit: int | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from potstill import api
+    from potstill.cli.progress import shown
+    from potstill.cli.recipes import print_asked
+
+    question = columns.get("input")
+    if isinstance(question, list):
+        raise SpecError("--column: a question stands in one column.")
+    terminal.be_quiet(quiet)
+    with shown(quiet=quiet) as listener:
+        found = api.evaluate_samples(
+            model,
+            data,
+            settings=settings,
+            question=question,
+            answer=columns.get("target"),
+            limit=limit,
+            listener=listener,
+        )
+    if as_json:
+        terminal.print_json(found.to_json())
+    else:
+        print_asked(found)
 
 
 def _judge(predictor: Path, data: Path, columns: dict[str, Any], *, as_json: bool) -> None:
@@ -288,7 +353,7 @@ def _figures(result: Evaluation) -> dict[str, Interval]:
 def compare(
     a: PredictorPath,
     b: PredictorPath,
-    data: Gold,
+    data: Gold = None,
     column: InputColumns = None,
     label_column: TargetColumn = None,
     id_column: IdColumn = None,
@@ -297,11 +362,20 @@ def compare(
 ) -> None:
     """Judge two predictors on the same rows, paired, example by example.
 
+    Two stages of recipes (RUN:stage) are compared on the questions by which they were judged.
+
     Example: potstill compare examples/complaints/model examples/complaints/answers/gpt-4o.jsonl
     --data examples/complaints/gold.jsonl
+    Example: potstill compare runs/r1-tiny:sft runs/r1-tiny:grpo
     """
     from potstill import api
+    from potstill.run.recipe.finding import names_stage
 
+    if names_stage(a) or names_stage(b):
+        _compare_stages(a, b, data, examples, as_json=as_json)
+        return
+    if data is None:
+        raise SpecError("--data is missing.", hint="Name the rows on which the two are judged.")
     with _in_options():
         result = api.compare(a, b, data, columns=_columns(column, label_column, id_column))
     if as_json:
@@ -310,6 +384,22 @@ def compare(
     from potstill.cli.tables import print_comparison
 
     print_comparison(result, examples)
+
+
+def _compare_stages(a: Path, b: Path, data: Path | None, examples: int, *, as_json: bool) -> None:
+    from potstill import api
+    from potstill.cli.recipes import print_stages_compared
+
+    if data is not None:
+        raise SpecError(
+            "--data: stages are compared on the questions by which they were judged.",
+            hint=f"For other questions: potstill evaluate {a} --data {data}",
+        )
+    found = api.compare_stages(a, b, examples=examples)
+    if as_json:
+        terminal.print_json(found.to_json())
+    else:
+        print_stages_compared(found)
 
 
 def trace(

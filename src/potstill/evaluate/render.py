@@ -54,7 +54,7 @@ def html(report: Report) -> str:
     heat_map = heat_map and len(evaluation.labels) <= charts.HEAT_MAP_LABELS
     metric = wording.METRIC_NAMES[evaluation.primary]
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -117,7 +117,8 @@ def _label_rows(evaluation: Evaluation) -> list[LabelScore]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all reports, and how they write figures."""
     environment = Environment(
         loader=PackageLoader("potstill.evaluate", "templates"),
         autoescape=True,

@@ -2,13 +2,13 @@
 
 from potstill.filter.base import Filter, Filtered, FilterRow, Witness, apply_filters
 from potstill.filter.choice import choose_filters
-from potstill.filter.health import Finding, Health, health
 from potstill.filter.identity_leak import IdentityLeak
 from potstill.filter.judge import Judge
 from potstill.filter.noise import Noise
 from potstill.filter.open import FieldValidity, TextValidity, validity_of
 from potstill.filter.rules import Agreement, Duplicates, Policy, Validity
 from potstill.filter.trace_health import TraceHealth
+from potstill.verify.health import Finding, Health, health
 
 __all__ = [
     "Agreement",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from potstill.data import Example, Rejection
 from potstill.filter.base import reject
-from potstill.filter.health import MAX_TRACE_TOKENS, health
+from potstill.verify.health import MAX_TRACE_TOKENS, health
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,16 @@ from potstill.errors import SpecError
 from potstill.spec.base import Spec
 from potstill.spec.document import Document, Path_, parse
 from potstill.spec.mistakes import SpecErrors, find_mistakes, near_file, noun, raise_mistakes
+from potstill.spec.recipe import Recipe
 from potstill.spec.schema import task_json_schema
 from potstill.spec.task import Task
 from potstill.spec.workflow import WorkflowSpec
 
-Kind = Literal["task", "workflow"]
+Kind = Literal["task", "workflow", "recipe"]
 _FIRST_VERSION = {
     "task": "Write a first version with: potstill init",
     "workflow": "The page docs/workflows.md shows how to write one.",
+    "recipe": "Start from recipes/r1-tiny.yaml; docs/recipes.md explains it.",
 }
 _AnySpec = TypeVar("_AnySpec", bound=Spec)
 
@@ -103,6 +105,21 @@ class LoadedWorkflow(_SpecFile):
     places: Mapping[Path_, str]
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedRecipe(_SpecFile):
+    """A recipe and the file that it came from.
+
+    Attributes:
+        recipe: what the file says.
+        path: the file.
+        places: path of a key (``("stages", 2, "weights")``) to ``file:line``.
+    """
+
+    recipe: Recipe
+    path: Path
+    places: Mapping[Path_, str]
+
+
 def load_task(path: Path, overrides: Sequence[str] = (), *, check_files: bool = True) -> LoadedTask:
     """Read a task file.
 
@@ -137,13 +154,31 @@ def load_workflow(path: Path, overrides: Sequence[str] = ()) -> LoadedWorkflow:
     return LoadedWorkflow(workflow, path, document.places)
 
 
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Read a recipe file.
+
+    Args:
+        path: the YAML file.
+        overrides: ``key.key=value`` settings that go before the file.
+
+    Raises:
+        SpecError: the file is missing or no recipe, or a data file that it names is missing; names
+            the line and the remedy.
+    """
+    recipe, document = _load(path, overrides, Recipe)
+    loaded = LoadedRecipe(recipe, path, document.places)
+    raise_mistakes(list(_missing_sources(loaded)))
+    return loaded
+
+
 def kind_of(path: Path) -> Kind:
-    """Whether a file is a task or a workflow, by its ``kind``; a file without one is a task.
+    """What a file is, by its ``kind``; a file without one is a task.
 
     Raises:
         SpecError: the file is missing, or not YAML.
     """
-    return "workflow" if _read(path, "task").value.get("kind") == "workflow" else "task"
+    kind = _read(path, "task").value.get("kind")
+    return kind if kind in ("workflow", "recipe") else "task"
 
 
 def _load(path: Path, overrides: Sequence[str], kind: type[_AnySpec]) -> tuple[_AnySpec, Document]:
@@ -163,7 +198,7 @@ def _load(path: Path, overrides: Sequence[str], kind: type[_AnySpec]) -> tuple[_
 def _check_kind(document: Document, wanted: str) -> None:
     """Tell a file of the other kind as such, rather than by all the keys that it lacks."""
     found = document.value.get("kind")
-    if found in ("task", "workflow") and found != wanted:
+    if found in ("task", "workflow", "recipe") and found != wanted:
         raise SpecError(
             f"this is a {found} file, and a {wanted} is wanted.", where=document.where(("kind",))
         )
@@ -246,15 +281,28 @@ def _missing_files(loaded: LoadedTask) -> Iterator[SpecError]:
             yield SpecError(f"the file {name!r} {what}.", where=where, hint=hint)
 
 
+def _missing_sources(loaded: LoadedRecipe) -> Iterator[SpecError]:
+    for name, source in loaded.recipe.data.items():
+        if source.file is None or loaded.resolve(source.file).is_file():
+            continue
+        file = loaded.resolve(source.file)
+        near = near_file(file)
+        hint = f"Did you mean {near!r}?" if near else f"It is looked for at {file}"
+        where = loaded.where("data", name, "file")
+        yield SpecError(f"the file {source.file!r} does not exist.", where=where, hint=hint)
+
+
 def _listed(names: str | Sequence[str] | None) -> Sequence[str]:
     return [names] if isinstance(names, str) else names or []
 
 
 __all__ = [
+    "LoadedRecipe",
     "LoadedTask",
     "LoadedWorkflow",
     "SpecErrors",
     "kind_of",
+    "load_recipe",
     "load_task",
     "load_workflow",
     "task_json_schema",

@@ -1,4 +1,4 @@
-"""The JSON Schemas of task and workflow files: for editors, and for errors that name known keys."""
+"""The JSON Schemas of task, workflow and recipe files: for editors, and for errors that name known keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from potstill.spec.base import Spec
+from potstill.spec.recipe import Recipe
 from potstill.spec.task import Task
 from potstill.spec.workflow import WorkflowSpec
 
@@ -31,6 +32,11 @@ def task_json_schema() -> dict[str, Any]:
 def workflow_json_schema() -> dict[str, Any]:
     """The JSON Schema of a workflow file; see `task_json_schema`."""
     return {**deepcopy(_schema(WorkflowSpec)), "title": "Potstill workflow"}
+
+
+def recipe_json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file; see `task_json_schema`."""
+    return {**deepcopy(_schema(Recipe)), "title": "Potstill recipe"}
 
 
 def described_keys(kind: type[Spec], path: Sequence[str | int]) -> dict[str, str]:

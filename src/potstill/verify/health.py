@@ -1,6 +1,6 @@
 """The health of one thought: its length, loops, languages, and whether it means its answer.
 
-Used by the `trace_health` filter and wherever thoughts are reported on.
+Filter, reward and report measure with what stands here and beside it, so that they mean the same.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from potstill.data import Target, labels_of
-from potstill.filter.conclusion import concluded_label
-from potstill.filter.language import Languages, languages_of
-from potstill.filter.loops import Loop, find_loop
+from potstill.verify.conclusion import concluded_label
+from potstill.verify.language import Languages, languages_of
+from potstill.verify.loops import Loop, find_loop
 
 HealthCause = Literal["too_long", "loop", "language_switch", "contradicts"]
 MAX_TRACE_TOKENS = 8000

@@ -33,7 +33,8 @@ _KIN = ({"es", "pt"}, {"da", "sv"}, {"ru", "uk"}, {"cs", "pl"})
 _MIN_WORDS_OF_KIN = 12
 _QUOTED_SHARE = 0.6
 
-_SILENT = re.compile(
+# What says nothing about the language of a thought.
+SILENT = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\]"
     r"|<[^<>\n]{1,60}>|https?://\S+|\S+@\S+"
     r"|\"[^\"\n]+(?:\"|$)|“[^”]{1,400}”|„[^“”]{1,400}[“”]|«[^»]{1,400}»|»[^«]{1,400}«|‘[^’\n]{1,400}’"
@@ -111,7 +112,7 @@ def _is_foreign(piece: str, language: str, wanted: str, values: Mapping[str, flo
 
 def _pieces(thought: str) -> Iterator[str]:
     """Sentences, long ones in parts, without what has no language of its own."""
-    for sentence in _END.split(_SILENT.sub(" … ", thought)):
+    for sentence in _END.split(SILENT.sub(" … ", thought)):
         plain = " ".join(word for word in sentence.split() if not _FORMULA.search(word))
         for run in _SCRIPTS.findall(plain):
             words = [

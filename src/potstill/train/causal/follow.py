@@ -1,0 +1,153 @@
+"""On-policy distillation: the student writes, the teacher says how it would have gone on.
+
+Agarwal et al. 2024, "On-Policy Distillation of Language Models" (arXiv:2306.13649), equation 5
+with all data the student's own and the reverse Kullback-Leibler divergence: at each token that the
+student wrote its distribution is drawn to the teacher's. Both must therefore have the very same
+tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl.trainer.distillation_config import DistillationConfig
+from trl.trainer.distillation_trainer import DistillationTrainer
+
+from potstill.data import Example
+from potstill.errors import SpecError, TrainingError
+from potstill.spec.recipe import DistilStage, TemplateSpec
+from potstill.train.causal.start import load_model
+from potstill.train.causal.training import Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.turns import Turns, positions_of
+from potstill.train.encoder import Progress
+
+
+class _Trainer(Silent, DistillationTrainer):
+    """TRL's, silent."""
+
+
+def follow(
+    start: Path,
+    teacher: Path,
+    rows: Sequence[Example],
+    *,
+    stage: DistilStage,
+    template: TemplateSpec,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> Learnt:
+    """Teach a model by a teacher's opinion of each token that it writes.
+
+    Args:
+        start: folder of the student's first weights.
+        teacher: folder of the teacher's.
+        rows: their questions alone are read.
+        stage: its settings; a completion has the tokens that `max_tokens` leaves beside the
+            longest question.
+        template: its system turn goes before each question.
+        seed: of order and completions.
+        folder: gets ``weights/``; an interrupted training of the same rows is gone on with.
+        progress: called as (`follow`, steps done, in all).
+
+    Returns:
+        A row of the history has `step`, `loss` (nats a token), `rate`, `tokens` (mean of a
+        completion), `cut` (share that was cut), `entropy` (of the student, nats a token).
+
+    Raises:
+        SpecError: the two have different tokens.
+        TrainingError: too few questions fit, the loss is no number any more, or memory is too
+            small.
+        StorageError: the disk is full, or the folder may not be written.
+    """
+    turns = Turns.load(start, template)
+    _same_tokens(turns, Turns.load(teacher, template), start, teacher)
+    room = min(stage.max_tokens, positions_of(start), positions_of(teacher))
+    lengths = {row.id: len(turns.prompt(row.text)) for row in rows}
+    # A question that takes more than half of the room leaves too little for an answer.
+    fitting = [row for row in rows if lengths[row.id] <= room // 2]
+    if len(fitting) < stage.batch_size:
+        raise TrainingError(
+            f"{len(fitting)} of {len(rows)} questions fit into half of {room} tokens, fewer than "
+            f"a step takes ({stage.batch_size}).",
+            hint="Lower 'batch_size', raise 'max_tokens', or give more questions.",
+        )
+    longest = max(lengths[row.id] for row in fitting)
+    asked = [{"prompt": turns.messages(row.text)} for row in fitting]
+
+    def make() -> _Trainer:
+        config = DistillationConfig(
+            **settings(
+                stage,
+                rows_a_step=stage.batch_size,
+                folder=folder,
+                seed=seed,
+                final_rate=stage.final_rate,
+                long_memory=True,
+            ),
+            max_completion_length=room - longest,
+            temperature=1.0,
+            top_p=1.0,
+            top_k=0,
+            min_p=None,
+            repetition_penalty=1.0,
+            beta=1.0,  # the reverse divergence
+            disable_dropout=True,
+            shuffle_dataset=True,
+            pad_to_multiple_of=None,
+            remove_unused_columns=False,
+            use_vllm=False,
+            log_completions=False,
+        )
+        return _Trainer(
+            model=load_model(start),
+            teacher_model=load_model(teacher),
+            args=config,
+            train_dataset=Dataset.from_list(asked),
+            processing_class=turns.tokenizer,
+        )
+
+    history, seconds = learn(
+        make,
+        folder=folder,
+        owner=owner_of([start, teacher], stage, seed, asked),
+        phase="follow",
+        lower="'device_batch_size', or 'max_tokens'",
+        tokenizer=turns.tokenizer,
+        row_of=_row_of,
+        progress=progress,
+    )
+    return Learnt(
+        steps=len(history),
+        rows=len(fitting),
+        left_out=len(rows) - len(fitting),
+        seconds=round(seconds, 1),
+        history=history,
+    )
+
+
+def _same_tokens(ours: Turns, theirs: Turns, start: Path, teacher: Path) -> None:
+    if (
+        ours.tokenizer.get_vocab() == theirs.tokenizer.get_vocab()
+        and ours.end == theirs.end
+        and ours.prompt("1+1=") == theirs.prompt("1+1=")
+    ):
+        return
+    raise SpecError(
+        f"student and teacher have different tokens or chat templates ({start} and {teacher}).",
+        hint="Take a student of the teacher's family, or set 'on_policy' to false.",
+    )
+
+
+def _row_of(log: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        "step": log["step"],
+        "loss": log["loss"],
+        "rate": log["learning_rate"],
+        "tokens": log["completions/mean_length"],
+        "cut": log["completions/clipped_ratio"],
+        "entropy": log["entropy"],
+    }

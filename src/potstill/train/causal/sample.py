@@ -1,0 +1,246 @@
+"""Write completions: many a question, in batches, each reproducible by itself.
+
+The random numbers of a completion depend on the seed, the question's id and the completion's
+number alone, never on its neighbours in a batch. Sums of floats do depend on the batch in their
+last digits, so that about one token in a million may still differ between two batchings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from potstill.data import Example
+from potstill.spec.recipe import SamplingSpec, TemplateSpec
+from potstill.train.causal.start import load_model
+from potstill.train.causal.turns import Turns
+from potstill.train.encoder import Progress, Quiet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Finish = Literal["stop", "length"]
+"""Whether a completion ended by itself, or was cut."""
+
+_WINDOW = 4096
+"""Completions that are sorted by length together; the caller gets them in his own order."""
+_ROWS = 256
+"""Completions a batch at most: beyond, a core gets no more out of its caches."""
+_CACHE_BYTES = 1 << 29
+"""Keys and values of a batch at most, outside a GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote for a question.
+
+    Attributes:
+        id: of the question.
+        number: of the completion among those of its question, from 0.
+        text: without special tokens.
+        tokens: their number, the end token included.
+        finish: `stop` where the model ended it, `length` where it was cut.
+    """
+
+    id: str
+    number: int
+    text: str
+    tokens: int
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A completion that is to be written.
+
+    Attributes:
+        id: of the question.
+        number: among those of its question.
+        prompt: its tokens.
+    """
+
+    id: str
+    number: int
+    prompt: list[int]
+
+
+def sample(
+    start: Path,
+    questions: Sequence[Example],
+    *,
+    spec: SamplingSpec,
+    template: TemplateSpec,
+    seed: int,
+    progress: Progress | None = None,
+) -> Iterator[Completion]:
+    """Completions of a model, in the order of questions, then of numbers.
+
+    With a GPU and vLLM installed that writes them, otherwise transformers.
+
+    Args:
+        start: folder of weights and tokenizer.
+        questions: each with an id of its own.
+        spec: how many, how warm, how long.
+        template: its system turn goes before each question.
+        seed: of all draws.
+        progress: called as (`sample`, completions done, in all).
+
+    Raises:
+        TrainingError: the folder holds no model, or memory is too small.
+    """
+    turns = Turns.load(start, template)
+    write = _writer(start, turns, spec, seed)
+    total, done = len(questions) * spec.samples, 0
+    size = max(1, _WINDOW // spec.samples)
+    for first in range(0, len(questions), size):
+        window = questions[first : first + size]
+        wanted = [
+            Wanted(question.id, number, prompt)
+            for question in window
+            for prompt in [turns.prompt(question.text)]
+            for number in range(spec.samples)
+        ]
+        ready: dict[int, Completion] = {}
+        following = 0
+        for index, ids in write(wanted):
+            one = wanted[index]
+            ended = bool(ids) and ids[-1] == turns.end
+            text = turns.texts([ids])[0]
+            ready[index] = Completion(
+                one.id, one.number, text, len(ids), "stop" if ended else "length"
+            )
+            done += 1
+            if progress is not None:
+                progress("sample", done, total)
+            while following in ready:
+                yield ready.pop(following)
+                following += 1
+
+
+def random_of(seed: int, wanted: Wanted) -> np.random.Generator:
+    """The random numbers of one completion."""
+    name = f"{seed}\0{wanted.id}\0{wanted.number}".encode()
+    key = int.from_bytes(hashlib.sha256(name).digest()[:16], "big")
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+class Draw(LogitsProcessor):
+    """Leaves one token a row: the one on which the row's own random number falls.
+
+    With it greedy decoding samples: P(token) is the share of softmax(logits / temperature) among
+    the tokens of the nucleus (Holtzman et al. 2020, "The Curious Case of Neural Text
+    Degeneration", 3.1).
+    """
+
+    def __init__(self, spec: SamplingSpec, generators: Sequence[np.random.Generator]) -> None:
+        self._spec = spec
+        self._generators = generators
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (row, token) with infinity at the chosen token of each row."""
+        drawn = [generator.random() for generator in self._generators]
+        # In (0, 1], so that no token of probability 0 is ever the first to reach it.
+        points = 1 - torch.tensor(drawn, dtype=torch.float64, device=scores.device)
+        shares = torch.softmax(scores.double() / self._spec.temperature, dim=-1)
+        if self._spec.top_p < 1:
+            shares = _nucleus(shares, self._spec.top_p)
+        reached = shares.cumsum(dim=-1)
+        points = (points * reached[:, -1]).unsqueeze(1)
+        chosen = torch.searchsorted(reached, points)
+        return scores.scatter(1, chosen, float("inf"))
+
+
+def _nucleus(shares: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Shares (row, token) with 0 outside the fewest tokens that hold `top_p` together."""
+    ordered, order = shares.sort(dim=-1, descending=True)
+    before = ordered.cumsum(dim=-1) - ordered
+    return shares.scatter(1, order, ordered.masked_fill(before >= top_p, 0.0))
+
+
+class _Writing:
+    """Writing with transformers."""
+
+    def __init__(self, start: Path, turns: Turns, spec: SamplingSpec, seed: int) -> None:
+        self._turns, self._spec, self._seed = turns, spec, seed
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model: PreTrainedModel = cast("Any", load_model(start)).to(self._device).eval()
+        self._config: Any = self._model.config.get_text_config()
+
+    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[int]]]:
+        """Positions in `wanted` with what was written there, in any order."""
+        order = sorted(range(len(wanted)), key=lambda index: len(wanted[index].prompt))
+        while order:
+            longest = len(wanted[order[-1]].prompt)
+            room, batch = self._room(longest), list[int]()
+            while order and len(batch) < self._rows(longest):
+                # The shorter must not be cut for the longest one's lack of room.
+                if self._room(len(wanted[order[-1]].prompt)) != room:
+                    break
+                batch.append(order.pop())
+            yield from zip(batch, self._write([wanted[index] for index in batch]), strict=True)
+
+    def _room(self, prompt_tokens: int) -> int:
+        """Tokens that can still be written behind a prompt."""
+        positions = getattr(self._config, "max_position_embeddings", None) or 1 << 30
+        return min(self._spec.max_new_tokens, positions - prompt_tokens)
+
+    def _rows(self, prompt_tokens: int) -> int:
+        """Rows of a batch, by the memory of its keys and values, four bytes each."""
+        config = self._config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or (
+            config.hidden_size // config.num_attention_heads
+        )
+        a_token = 2 * config.num_hidden_layers * heads * width * 4
+        budget = _CACHE_BYTES
+        if self._device.type == "cuda":
+            budget = torch.cuda.mem_get_info()[0] // 2
+        tokens = prompt_tokens + max(1, self._room(prompt_tokens))
+        return max(1, min(_ROWS, budget // (a_token * tokens)))
+
+    @torch.inference_mode()
+    def _write(self, batch: Sequence[Wanted]) -> list[list[int]]:
+        longest = max(len(wanted.prompt) for wanted in batch)
+        room = self._room(longest)
+        if room < 1:
+            return [[] for _ in batch]
+        pad = cast("int", self._turns.tokenizer.pad_token_id)
+        fill = [longest - len(wanted.prompt) for wanted in batch]
+        ids = [[pad] * less + wanted.prompt for less, wanted in zip(fill, batch, strict=True)]
+        mask = [[0] * less + [1] * (longest - less) for less in fill]
+        draws = LogitsProcessorList()
+        if self._spec.temperature > 0:
+            draws.append(Draw(self._spec, [random_of(self._seed, wanted) for wanted in batch]))
+        with Quiet():
+            written: Any = cast("Any", self._model).generate(
+                input_ids=torch.tensor(ids, device=self._device),
+                attention_mask=torch.tensor(mask, device=self._device),
+                generation_config=GenerationConfig(
+                    max_new_tokens=room,
+                    do_sample=False,
+                    eos_token_id=self._turns.end,
+                    pad_token_id=pad,
+                    disable_compile=True,
+                ),
+                logits_processor=draws,
+            )
+        return [_ended(row, self._turns.end) for row in written[:, longest:].tolist()]
+
+
+def _ended(ids: list[int], end: int) -> list[int]:
+    """Tokens up to the first end token, which stays."""
+    return ids[: ids.index(end) + 1] if end in ids else ids
+
+
+def _writer(start: Path, turns: Turns, spec: SamplingSpec, seed: int) -> Any:
+    from potstill.train.causal.vllm_rollouts import VllmWriting, vllm_is_here
+
+    kind = VllmWriting if vllm_is_here() else _Writing
+    return kind(start, turns, spec, seed)
