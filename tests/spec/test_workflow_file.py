@@ -92,7 +92,7 @@ def test_overrides_go_before_the_file(write):
         ("  route:\n", "  Route:\n", "workflow.yaml:5: 'nodes.Route' is 'Route', but may hold lower-case letters"),
         ("  route:\n", "  input:\n", "no node can be called 'input'"),
         ("kind: workflow", "kind: task", "workflow.yaml:1: this is a task file, and a workflow is wanted."),
-        ("kind: workflow", "kind: recipe", "workflow.yaml:1: 'kind' must be 'workflow', not 'recipe'."),
+        ("kind: workflow", "kind: recipe", "workflow.yaml:1: this is a recipe file, and a workflow is wanted."),
         ("name: intake", "name: In Take", "workflow.yaml:3: 'name' is 'In Take', but may hold"),
         ("{first: [banking, route]}", "{first: []}", "workflow.yaml:11: 'output.first' is an empty list."),
     ],

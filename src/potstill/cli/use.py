@@ -190,9 +190,9 @@ def evaluate(
     ] = None,
     picks: Annotated[
         Path | None,
-        typer.Option(help="With --against: write the rows worth a label here."),
+        typer.Option(help="Against traffic: write the rows worth a label here."),
     ] = None,
-    most_picks: Annotated[int, typer.Option(min=1, help="Rows that --picks writes at most.")] = 100,
+    most_picks: Annotated[int, typer.Option(min=1, help="Rows that picks hold at most.")] = 100,
     column: InputColumns = None,
     label_column: TargetColumn = None,
     id_column: IdColumn = None,
@@ -212,12 +212,11 @@ def evaluate(
 
     Scores have 95% intervals. Of a workflow it also says which node the errors, the time and the
     money come from. A folder of weights, or a stage of a recipe (RUN:stage), is asked each
-    question several times and judged by a verifier; so is a task's model with --samples. With
-    --against it needs no label: it tells what has drifted (exit code 1) and estimates how right
-    the model still is.
+    question several times and judged by a verifier; so is a task's model, where the number of
+    samples is given. Against production it needs no label: it tells what has drifted (exit code
+    1) and estimates how right the model still is.
 
     Example: potstill evaluate examples/complaints/model --data examples/complaints/gold.jsonl
-    Example: potstill evaluate runs/r1-tiny:grpo --data questions.jsonl --samples 8
     """
     from potstill import api
 
