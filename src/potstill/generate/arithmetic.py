@@ -72,6 +72,7 @@ def _example(question: Question, wanted: MadeSpec, stage: str) -> Example:
                 name=f"arithmetic {wanted.operation}",
                 contributed=contributed,
                 stage=stage,
+                terms="CC0-1.0",
                 revision=f"digits {wanted.digits}, seed {wanted.seed}",
             ),
         ),
