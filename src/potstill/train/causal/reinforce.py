@@ -244,7 +244,7 @@ def _adapters(stage: GrpoStage) -> Any:
     if not stage.lora_rank:
         return None
     if importlib.util.find_spec("peft") is None:
-        raise MissingExtraError("peft", "rl")
+        raise MissingExtraError("peft", "lora")
     from peft import LoraConfig  # pyright: ignore[reportMissingImports]
 
     return LoraConfig(
