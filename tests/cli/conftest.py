@@ -30,7 +30,7 @@ def run_potstill(*arguments: object, cwd: Path, stdin: str | bytes = "") -> Resu
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def potstill():
     """The command line."""
     return run_potstill

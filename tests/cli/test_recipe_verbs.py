@@ -36,13 +36,11 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def cooked(tmp_path_factory):
+def cooked(tmp_path_factory, potstill):
     """A folder with a recipe that is finished, after its process was ended once in the midst."""
-    from conftest import run_potstill
-
     folder = tmp_path_factory.mktemp("cooked")
     (folder / "recipe.yaml").write_text(RECIPE)
-    checked = run_potstill("check", "recipe.yaml", "--json", cwd=folder)
+    checked = potstill("check", "recipe.yaml", "--json", cwd=folder)
     assert checked.code == 0, checked.err
     with (folder / "first.log").open("w") as log:
         first = subprocess.Popen(
@@ -58,7 +56,7 @@ def cooked(tmp_path_factory):
             break
         time.sleep(0.2)
     first.wait(30)
-    done = run_potstill("run", "recipe.yaml", "--json", cwd=folder)
+    done = potstill("run", "recipe.yaml", "--json", cwd=folder)
     assert done.code == 0, done.err
     return folder, json.loads(checked.out), json.loads(done.out), done.err
 

@@ -35,7 +35,7 @@ def test_the_recipes_that_ship_load():
     assert files
     for file in files:
         assert kind_of(file) == "recipe"
-        assert load_recipe(file).recipe.stages
+        assert load_recipe(file, check_files=False).recipe.stages
 
 
 @pytest.mark.parametrize(

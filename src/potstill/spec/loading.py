@@ -154,12 +154,15 @@ def load_workflow(path: Path, overrides: Sequence[str] = ()) -> LoadedWorkflow:
     return LoadedWorkflow(workflow, path, document.places)
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+def load_recipe(
+    path: Path, overrides: Sequence[str] = (), *, check_files: bool = True
+) -> LoadedRecipe:
     """Read a recipe file.
 
     Args:
         path: the YAML file.
         overrides: ``key.key=value`` settings that go before the file.
+        check_files: whether the data files that it names must exist.
 
     Raises:
         SpecError: the file is missing or no recipe, or a data file that it names is missing; names
@@ -167,7 +170,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """
     recipe, document = _load(path, overrides, Recipe)
     loaded = LoadedRecipe(recipe, path, document.places)
-    raise_mistakes(list(_missing_sources(loaded)))
+    if check_files:
+        raise_mistakes(list(_missing_sources(loaded)))
     return loaded
 
 
