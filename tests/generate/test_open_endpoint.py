@@ -38,7 +38,9 @@ def make_task(kind, base_url):
 
 
 def ask(task, ledger, rows, **method):
-    engine = Engine(open_provider(task.teacher), ledger, price=PRICE, timeout_s=30.0, max_attempts=8)
+    engine = Engine(
+        open_provider(task.teacher), ledger, price=PRICE, timeout_s=30.0, max_attempts=8
+    )
     with engine:
         return list(ask_open(rows, engine, task=task, method=Method(**method)))
 
