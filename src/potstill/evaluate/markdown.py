@@ -37,11 +37,16 @@ def markdown(report: Report) -> str:
     """The report as GitHub-flavoured Markdown."""
     evaluation = report.student.evaluation
     numbers = Numbers(evaluation.n)
-    parts = [f"# {_plain(report.task.name)}: report", f"**{_plain(headline(report))}**"]
+    parts = [
+        f"# {markdown_text(report.task.name)}: report",
+        f"**{markdown_text(headline(report))}**",
+    ]
     if report.task.description:
-        parts.append(_plain(report.task.description))
-    parts += [f"> **Warning:** {_plain(warning)}" for warning in report.all_warnings]
-    found = [f"- **{_plain(one.topic)}.** {_plain(one.text)}" for one in verdicts(report)]
+        parts.append(markdown_text(report.task.description))
+    parts += [f"> **Warning:** {markdown_text(warning)}" for warning in report.all_warnings]
+    found = [
+        f"- **{markdown_text(one.topic)}.** {markdown_text(one.text)}" for one in verdicts(report)
+    ]
     if found:
         parts.append("\n".join(found))
     parts += _results(report, numbers)
@@ -59,7 +64,7 @@ def markdown(report: Report) -> str:
     ):
         if facts:
             rows = ([key_text(name), fact_text(value)] for name, value in facts.items())
-            parts.append(_table(title, ["", ""], rows))
+            parts.append(markdown_table(title, ["", ""], rows))
     parts.append(
         f"Brackets hold 95% intervals over {evaluation.n:,} held-out gold rows. "
         + metric_note(evaluation)
@@ -83,7 +88,7 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
     names = [name for _, name in metrics]
     missing = UNANSWERED.get(report.student.evaluation.kind, "Unanswered")
     header = ["Predictor", *names, missing, "Median, ms", "p95, ms", "USD a million"]
-    parts = [_table("Results", header, rows)]
+    parts = [markdown_table("Results", header, rows)]
     if report.comparisons:
         compared = (
             [
@@ -102,7 +107,7 @@ def _results(report: Report, numbers: Numbers) -> list[str]:
         )
         test = paired_test(report.student.evaluation)
         header = ["", *names, "Won / lost / tied", test, "Finding"]
-        parts.append(_table("Paired tests", header, compared))
+        parts.append(markdown_table("Paired tests", header, compared))
     return parts
 
 
@@ -123,8 +128,8 @@ def _frontier(frontier: Frontier | None) -> list[str]:
         for one in frontier.points
     )
     header = ["Candidate", "Development score", "Training, s", "Mean, ms", "MB", "USD a million"]
-    table = _table("Why this student", [*header, "Outcome"], rows)
-    return [table, _plain(" ".join(filter(None, (frontier.reason, frontier.basis))))]
+    table = markdown_table("Why this student", [*header, "Outcome"], rows)
+    return [table, markdown_text(" ".join(filter(None, (frontier.reason, frontier.basis))))]
 
 
 def _or_dash(value: float | None, shape: str) -> str:
@@ -150,7 +155,7 @@ def _bill(report: Report) -> list[str]:
     answered = [f"{teacher} on what it defers, USD"] if defers else []
     header = ["Requests a month", "Cores", f"{report.student.name}, USD", *answered]
     header.append(f"{teacher} on everything, USD")
-    return [_table("Monthly bill", header, rows), bill_note(bill)]
+    return [markdown_table("Monthly bill", header, rows), bill_note(bill)]
 
 
 def _gates(report: Report) -> list[str]:
@@ -168,7 +173,9 @@ def _gates(report: Report) -> list[str]:
         for gate in report.gates
     )
     return [
-        _table("Acceptance gates", ["Figure", "Measured", "At least", "At most", "Result"], rows)
+        markdown_table(
+            "Acceptance gates", ["Figure", "Measured", "At least", "At most", "Result"], rows
+        )
     ]
 
 
@@ -193,13 +200,13 @@ def _labels(report: Report, numbers: Numbers) -> list[str]:
         for score in evaluation.per_label
     )
     header = [what, "Precision", "Recall", "F1", "Wanted", "Answered"]
-    parts = [_table(f"{what}s", header, rows)]
+    parts = [markdown_table(f"{what}s", header, rows)]
     errors = [pair for pair in evaluation.confusion if pair.gold != pair.predicted][:20]
     if errors:
         listed = (
             [pair.gold or "nothing", pair.predicted or "nothing", str(pair.n)] for pair in errors
         )
-        parts.append(_table("Confused most", ["Wanted", "Answered", "Rows"], listed))
+        parts.append(markdown_table("Confused most", ["Wanted", "Answered", "Rows"], listed))
     return parts
 
 
@@ -208,18 +215,18 @@ def _teaching(facts: TeachingFacts) -> list[str]:
     terms = facts.terms or "not known"
     parts = [
         "## What the teacher did, and what it cost",
-        _plain(f"{facts.model}, {where}; terms of its answers: {terms}."),
+        markdown_text(f"{facts.model}, {where}; terms of its answers: {terms}."),
     ]
     if facts.audition is not None:
-        parts.append(_plain(told.choice_sentence(facts.audition)))
+        parts.append(markdown_text(told.choice_sentence(facts.audition)))
         parts += _ways(facts.audition)
     if facts.spending is not None:
-        parts.append(_plain(told.cost_sentence(facts)))
-        parts += [_steps(facts.spending), _plain(told.table_note(facts.spending))]
+        parts.append(markdown_text(told.cost_sentence(facts)))
+        parts += [_steps(facts.spending), markdown_text(told.table_note(facts.spending))]
     if facts.synthesis is not None:
         parts += _written(facts.synthesis)
     if facts.rounds:
-        parts += [_plain(told.rounds_sentence(facts.rounds)), _rounds(facts.rounds)]
+        parts += [markdown_text(told.rounds_sentence(facts.rounds)), _rounds(facts.rounds)]
     return parts
 
 
@@ -239,7 +246,7 @@ def _ways(held: AuditionFacts) -> list[str]:
     ]
     header = ["Way of asking", "Right", "Joined with nearest gold", "Unanswered"]
     header += ["USD a thousand rows", "Seconds a row", "Tokens a row"]
-    return [_table("Ways of asking", header, rows, level=3)] if rows else []
+    return [markdown_table("Ways of asking", header, rows, level=3)] if rows else []
 
 
 def _steps(spending: Spending) -> str:
@@ -260,18 +267,18 @@ def _steps(spending: Spending) -> str:
             ]
         )
     header = ["Step", "Questions", "Planned", "Calls", "Gone wrong", "Tokens in", "Tokens out"]
-    return _table("Plan and actual", [*header, "USD", "USD planned"], rows, level=3)
+    return markdown_table("Plan and actual", [*header, "USD", "USD planned"], rows, level=3)
 
 
 def _written(made: SynthesisFacts) -> list[str]:
-    parts = ["### What it wrote", _plain(told.yield_sentence(made))]
+    parts = ["### What it wrote", markdown_text(told.yield_sentence(made))]
     if made.findings:
-        parts.append("\n".join(f"- {_plain(finding)}" for finding in made.findings))
+        parts.append("\n".join(f"- {markdown_text(finding)}" for finding in made.findings))
     for title, rows in (("Label", made.by_label), ("Difficulty", made.by_difficulty)):
         if rows:
             counts = ([row.name, str(row.wanted), str(row.written), str(row.kept)] for row in rows)
             header = [title, "Wanted", "Written", "Kept"]
-            parts.append(_table(f"Yield by {title.lower()}", header, counts, level=4))
+            parts.append(markdown_table(f"Yield by {title.lower()}", header, counts, level=4))
     return parts
 
 
@@ -292,14 +299,14 @@ def _rounds(rounds: Sequence[RoundFacts]) -> str:
     )
     header = ["Round", "Rows asked again", "Labels changed", "Rows written", "Rows that taught"]
     header += ["Development score", "Gain", "USD", "Gain a dollar"]
-    return _table("What the rounds bought", header, rows, level=3)
+    return markdown_table("What the rounds bought", header, rows, level=3)
 
 
 def _evidence(report: Report) -> list[str]:
     parts: list[str] = []
     if report.data:
         counts = ([one.split, str(one.rows), str(one.gold), str(one.silver)] for one in report.data)
-        parts.append(_table("Rows by split", ["Split", "Rows", "Gold", "Silver"], counts))
+        parts.append(markdown_table("Rows by split", ["Split", "Rows", "Gold", "Silver"], counts))
     if report.filters:
         taken = (
             [
@@ -310,7 +317,7 @@ def _evidence(report: Report) -> list[str]:
             ]
             for one in report.filters
         )
-        parts.append(_table("Rows rejected", ["Stage", "Cause", "Rows", "USD lost"], taken))
+        parts.append(markdown_table("Rows rejected", ["Stage", "Cause", "Rows", "USD lost"], taken))
     if report.lineage:
         sources = (
             [
@@ -324,11 +331,11 @@ def _evidence(report: Report) -> list[str]:
             for one in report.lineage
         )
         header = ["Source", "Kind", "Gave", "Terms", "Rows", "Share"]
-        parts.append(_table("Sources of the training rows", header, sources))
+        parts.append(markdown_table("Sources of the training rows", header, sources))
     if report.mistakes:
         lines = [
-            f"- {_plain(one.text)}  \n  wanted **{_plain(target_text(one.gold))}**, "
-            f"answered **{_plain(target_text(one.predicted))}** (row {_plain(one.id)})"
+            f"- {markdown_text(one.text)}  \n  wanted **{markdown_text(target_text(one.gold))}**, "
+            f"answered **{markdown_text(target_text(one.predicted))}** (row {markdown_text(one.id)})"
             for one in report.mistakes
         ]
         title = MISTAKES.get(report.student.evaluation.kind, "Mistakes it was surest of")
@@ -336,18 +343,19 @@ def _evidence(report: Report) -> list[str]:
     return parts
 
 
-def _table(
+def markdown_table(
     title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, level: int = 2
 ) -> str:
+    """A table under a heading of a level."""
     lines = [list(header), ["---"] * len(header), *(list(row) for row in rows)]
     body = "\n".join(
-        "| " + " | ".join(cell if cell == "---" else _plain(cell) for cell in line) + " |"
+        "| " + " | ".join(cell if cell == "---" else markdown_text(cell) for cell in line) + " |"
         for line in lines
     )
     return f"{'#' * level} {title}\n\n{body}"
 
 
-def _plain(text: str) -> str:
+def markdown_text(text: str) -> str:
     """User text that cannot break a table or become markup."""
     flat = " ".join(text.split())
     for mark in "\\`*_[]<>|#":

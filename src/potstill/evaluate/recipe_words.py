@@ -7,8 +7,7 @@ from typing import Any
 
 from potstill.evaluate.figures import MINUS, Numbers, fact_text, key_text
 from potstill.evaluate.intervals import Interval
-from potstill.evaluate.markdown import _plain as plain  # pyright: ignore[reportPrivateUsage]
-from potstill.evaluate.markdown import _table as markdown_table  # pyright: ignore[reportPrivateUsage]
+from potstill.evaluate.markdown import markdown_table, markdown_text
 from potstill.evaluate.stability import StabilityComparison
 from potstill.evaluate.stability_words import NOTE, comparison_words
 
@@ -143,13 +142,13 @@ def shortened(text: str) -> str:
 
 def recipe_markdown(report: Mapping[str, Any]) -> str:
     """The report as GitHub-flavoured Markdown."""
-    parts = [f"# {plain(headline(report))}"]
+    parts = [f"# {markdown_text(headline(report))}"]
     if report["description"]:
-        parts.append(plain(report["description"]))
+        parts.append(markdown_text(report["description"]))
     parts.append(judged_by(report))
     rows = [cells(entry) for entry in report["stages"]]
     parts += [markdown_table("Stages", HEAD, rows), NOTE]
-    parts += [f"> **Warning:** {plain(warning)}" for warning in report["warnings"]]
+    parts += [f"> **Warning:** {markdown_text(warning)}" for warning in report["warnings"]]
     if report["gates"]:
         gates = "\n".join(f"- {gate_words(gate)}" for gate in report["gates"])
         parts.append(f"## Acceptance gates\n\n{gates}")
@@ -171,7 +170,7 @@ def judged_by(report: Mapping[str, Any]) -> str:
 
 def _section(entry: Entry) -> list[str]:
     parts = [f"## {entry['name']} ({key_text(entry['stage'])})"]
-    told = [f"- {key}: {plain(value)}" for key, value in facts_of(entry).items()]
+    told = [f"- {key}: {markdown_text(value)}" for key, value in facts_of(entry).items()]
     parts += ["\n".join(told)] if told else []
     if entry.get("judgement"):
         parts += [verdict(entry), *filter(None, [compared(entry)])]
@@ -184,7 +183,7 @@ def _section(entry: Entry) -> list[str]:
     for key, title in (("better", "Became right"), ("worse", "Became wrong")):
         for one in entry.get(key, ()):
             parts.append(
-                f"### {title}: {plain(one['question'][:200])}\n\nWanted {plain(one['wanted'])}; "
+                f"### {title}: {markdown_text(one['question'][:200])}\n\nWanted {markdown_text(one['wanted'])}; "
                 f"right before {one['second_right']:.0%}, now {one['first_right']:.0%}."
             )
             parts += [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from potstill.evaluate.figures import MINUS, Numbers, p_text
 from potstill.evaluate.intervals import Interval
-from potstill.evaluate.markdown import _table as markdown_table  # pyright: ignore[reportPrivateUsage]
+from potstill.evaluate.markdown import markdown_table
 from potstill.evaluate.stability import METRICS, Stability, StabilityComparison
 
 NAMES = {

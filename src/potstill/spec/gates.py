@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -53,6 +54,20 @@ class Gate(Spec):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"no figure is at least {self.min:g} and at most {self.max:g}")
         return self
+
+
+def passed_bounds(figures: Mapping[str, float], accept: Mapping[Any, Gate]) -> list[str]:
+    """The gates whose most is less than a figure, by name; what was not measured breaks none.
+
+    Args:
+        figures: what something costs to run, by the names of gates.
+        accept: the gates.
+    """
+    return [
+        name
+        for name, gate in accept.items()
+        if gate.max is not None and figures.get(name, gate.max) > gate.max
+    ]
 
 
 def measured_gates(

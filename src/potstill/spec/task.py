@@ -129,7 +129,7 @@ class StudentSpec(Spec):
     writer: str = "smollm2-135m"
     """The causal language model that the `abstractive` student starts from: `smollm2-135m`, a folder, or a hub id."""
     beams: int = Field(default=4, ge=1, le=32)
-    """Drafts that the `abstractive` student writes side by side, to answer with the most probable one. `1` takes a third of the time, and says less that is particular to a source."""
+    """Drafts that the `abstractive` student writes side by side, to answer with the most probable one. `1` takes two thirds of the time, and says less that is particular to a source where the wording must be new."""
     mode: Literal["auto", "frozen", "tuned", "abstractive", "extractive"] = "auto"
     """`frozen`: linear head on a frozen encoder. `tuned`: the encoder learns too. `auto`: tuned only where it wins on the development rows; on a CPU it is tried up to about a quarter of an hour of work. Of texts: `extractive` picks sentences of the source, `abstractive` writes its own, and `auto` ships the one that writes where it is better beyond noise."""
     minutes: Annotated[float, Field(gt=0.0)] = 30.0

@@ -13,7 +13,7 @@ import numpy as np
 from potstill.data.example import Example, Prediction
 from potstill.evaluate import compare_texts, evaluate_texts, usd_per_million
 from potstill.runtime import load_model
-from potstill.spec.task import Gate
+from potstill.spec.gates import Gate, passed_bounds
 
 
 class _Student(Protocol):
@@ -74,14 +74,6 @@ class Rival:
         base, mode = str(student.base["name"]), str(student.facts["mode"])
         return cls(f"{base} {does}", base, mode, student.facts, answers, figures)
 
-    def broken(self, accept: Mapping[Any, Gate]) -> list[str]:
-        """The gates that its figures break."""
-        return [
-            name
-            for name, gate in accept.items()
-            if gate.max is not None and self.figures.get(name, gate.max) > gate.max
-        ]
-
 
 def choose(
     picker: Rival,
@@ -113,7 +105,7 @@ def choose(
         f"{writer.name} {apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}] ROUGE-L beside "
         f"{picker.name}, on {len(dev)} development rows"
     )
-    gates = writer.broken(accept)
+    gates = passed_bounds(writer.figures, accept)
     ships = writer if found.outcome == "better" and not gates else picker
     if gates:
         reason = (
@@ -138,7 +130,9 @@ def choose(
             "seconds": one.facts["seconds"],
             "chosen": one is ships,
             "dropped": None,
-            "left_out": left_out(one.broken(accept), one.figures, accept, chosen=one is ships),
+            "left_out": left_out(
+                passed_bounds(one.figures, accept), one.figures, accept, chosen=one is ships
+            ),
             "dev_rows": len(dev),
             "fold_rows": 0,
             **one.figures,

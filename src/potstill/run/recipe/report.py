@@ -11,6 +11,7 @@ import orjson
 
 from potstill.data.files import write_json, writing
 from potstill.data.lineage import source_shares
+from potstill.evaluate.gates import check_gates
 from potstill.evaluate.recipe_page import recipe_html
 from potstill.evaluate.recipe_words import recipe_markdown
 from potstill.run.recipe.comparing import changed
@@ -19,6 +20,7 @@ from potstill.run.recipe.judging import first_weights, load_answers
 from potstill.run.recipe.places import ANSWERS, BASE, Places
 from potstill.run.recipe.rows import questions_of_test, rows_of
 from potstill.run.recipe.stages import leaves_weights
+from potstill.spec.gates import Gate
 from potstill.spec.recipe import Stage, StageSpec
 
 _CHANGED = 3
@@ -149,18 +151,10 @@ def _step(name: str, checked: int | None, taken: int, causes: Mapping[str, int])
 
 def _gates(stage: StageSpec, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The gates of a stage against its judgement."""
-    found: list[dict[str, Any]] = []
     metrics = entry["judgement"]["metrics"] if entry.get("judgement") else {}
-    for name, gate in stage.accept.items():
-        value = metrics[name]["value"] if name in metrics else None
-        low = gate.min is None or (value is not None and value >= gate.min)
-        high = gate.max is None or (value is not None and value <= gate.max)
-        passed = low and high
-        bounds = gate.model_dump()
-        found.append(
-            {"stage": stage.name, "name": name, "value": value, **bounds, "passed": passed}
-        )
-    return found
+    figures = {name: figure["value"] for name, figure in metrics.items()}
+    accept: dict[str, Gate] = {str(name): gate for name, gate in stage.accept.items()}
+    return [{"stage": stage.name, **gate.to_json()} for gate in check_gates(accept, figures)]
 
 
 def _warnings(stages: list[dict[str, Any]]) -> list[str]:

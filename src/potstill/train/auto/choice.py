@@ -14,7 +14,7 @@ from typing import Any, Generic
 
 import numpy as np
 
-from potstill.spec.task import Gate
+from potstill.spec.gates import Gate, passed_bounds
 from potstill.train.auto.arms import Arm, C, Figures
 from potstill.train.auto.halving import NOTHING_TO_GAIN, Dropped
 
@@ -97,10 +97,12 @@ def choose(contenders: Sequence[Contender[C]], accept: Mapping[str, Gate]) -> Ch
             accuracy makes way for a larger one that meets it.
     """
     ordered = sorted(contenders, key=lambda one: one.size)
-    allowed = [one for one in ordered if not _broken(one, accept)]
+    allowed = [one for one in ordered if not passed_bounds(one.figures, accept)]
     if not allowed:
         fastest = min(ordered, key=lambda one: one.figures.get("latency_p95_ms", 0.0))
-        gates = ", ".join(sorted({gate for one in ordered for gate in _broken(one, accept)}))
+        gates = ", ".join(
+            sorted({gate for one in ordered for gate in passed_bounds(one.figures, accept)})
+        )
         return Choice(fastest, f"{fastest.name} is the fastest; none keeps within {gates}.")
     best = _best(allowed)
     near = [one for one in allowed if one is best or _as_good(one, best)]
@@ -129,15 +131,6 @@ def _as_good(one: Contender[Any], best: Contender[Any]) -> bool:
     if best.candidate.mode == "tuned":
         return lead.mean <= lead.noise
     return lead.mean <= min(lead.noise, NOTHING_TO_GAIN)
-
-
-def _broken(contender: Contender[Any], accept: Mapping[str, Gate]) -> list[str]:
-    """The gates that a contender's figures break."""
-    return [
-        name
-        for name, gate in accept.items()
-        if gate.max is not None and contender.figures.get(name, gate.max) > gate.max
-    ]
 
 
 def left_out(
@@ -225,7 +218,7 @@ def lines(
                 "score": one.score,
                 "dropped": None,
                 "left_out": left_out(
-                    _broken(one, accept), one.figures, accept, chosen=one is chosen
+                    passed_bounds(one.figures, accept), one.figures, accept, chosen=one is chosen
                 ),
                 "dev_rows": len(one.candidate.dev_scores),
                 "fold_rows": len(one.candidate.held_out_scores),
