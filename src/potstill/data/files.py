@@ -21,6 +21,7 @@ import orjson
 from potstill.errors import StorageError
 
 _CHUNK_BYTES = 1 << 20
+_PARTIAL, _OLD = ".partial", ".old"
 
 
 @contextmanager
@@ -32,7 +33,9 @@ def writing(path: Path) -> Generator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, partial = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL
+        )
     except OSError as error:
         raise storage_error(error, path) from error
     try:
@@ -62,10 +65,12 @@ def writing_folder(folder: Path) -> Generator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        partial = Path(
+            tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=_PARTIAL)
+        )
     except OSError as error:
         raise storage_error(error, folder) from error
-    old = partial.with_name(f"{partial.name}.old")
+    old = partial.with_name(f"{partial.name}{_OLD}")
     try:
         partial.chmod(0o755)
         yield partial
@@ -79,6 +84,15 @@ def writing_folder(folder: Path) -> Generator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what a killed process was writing in a folder that nobody writes in now."""
+    for path in (*folder.rglob(f".*{_PARTIAL}"), *folder.rglob(f".*{_PARTIAL}{_OLD}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def storage_error(error: OSError, path: Path | None) -> StorageError:

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from potstill.data.files import json_line, sha256_of, storage_error, write_json
+from potstill.data.files import clear_partials, json_line, sha256_of, storage_error, write_json
 from potstill.errors import PotstillError
 from potstill.run.events import Event, Listener
 from potstill.spec import LoadedTask
@@ -73,6 +73,7 @@ class RunFolder:
                     where=str(self.path),
                     hint="Wait for it, or stop it.",
                 ) from error
+            clear_partials(self.path)
             write_json(self.path / "spec.json", spec)
             self._manifest = self._remembered() | {
                 "version": 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,10 +37,18 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
         return StartFigures("scratch", 1, 1, "0", None)
 
     def sample(
-        weights: Path, questions: Sequence[Example], *, spec: Any, **_: Any
-    ) -> Iterator[Completion]:
+        weights: Path,
+        questions: Sequence[Example],
+        *,
+        spec: Any,
+        done: Collection[tuple[str, int]] = (),
+        **_: Any,
+    ) -> Iterator[list[Completion]]:
         for row in questions:
+            batch: list[Completion] = []
             for number in range(spec.samples):
+                if (row.id, number) in done:
+                    continue
                 if stub.kill_after is not None and len(stub.drawn) >= stub.kill_after:
                     raise Killed
                 stub.drawn.append(row.id)
@@ -48,13 +56,14 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
                 right = chance(row.id, number) < skill_of(weights)
                 answer = getattr(row.target, "text", "0") if right else "7777"
                 text = f"<think>\nI add them, try {number}.\n</think>\n{answer}"
-                yield Completion(row.id, number, text, 12, "stop")
+                batch.append(Completion(row.id, number, text, 12, "stop"))
+            yield batch
 
     monkeypatch.setattr(fine_tune, "fine_tune", train)
     monkeypatch.setattr(reinforce, "reinforce", train)
     monkeypatch.setattr(prefer, "prefer", train)
     monkeypatch.setattr(start, "make_scratch", make)
-    monkeypatch.setattr(sampling, "sample", sample)
+    monkeypatch.setattr(sampling, "sample_batches", sample)
     return stub
 
 

@@ -156,7 +156,11 @@ def test_a_killed_training_ends_with_the_very_weights_of_one_that_was_not(
     resumed = train(tmp_path / "killed", progress=lambda _, done, __: steps.append(done))
     assert steps == [3, 4, 5]
     assert resumed.history == whole.history
-    assert not (tmp_path / "killed" / "checkpoints").exists()
+    # Killed once more, before anybody noted that it was finished: no step is done again.
+    steps.clear()
+    again = train(tmp_path / "killed", progress=lambda _, done, __: steps.append(done))
+    assert steps == []
+    assert again.history == whole.history
     wanted, found = (weights_of(tmp_path / name / "weights") for name in ("whole", "killed"))
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 

@@ -14,8 +14,17 @@ from potstill.run.distil import Outcome
 from potstill.run.events import Listener, ignore
 from potstill.run.folder import RunFolder, run_id
 from potstill.run.recipe.checking import unbuilt
+from potstill.run.recipe.drawing import DRAWN
 from potstill.run.recipe.judging import accuracy_text, first_weights, judge_weights, settle
-from potstill.run.recipe.places import ANSWERS, BASE, JUDGEMENT, SAMPLES, WEIGHTS, Places
+from potstill.run.recipe.places import (
+    ANSWERS,
+    BASE,
+    CHECKPOINTS,
+    JUDGEMENT,
+    SAMPLES,
+    WEIGHTS,
+    Places,
+)
 from potstill.run.recipe.report import load_report, write_report
 from potstill.run.recipe.rows import SOURCES, questions_of_test, read_sources, save_rows
 from potstill.run.recipe.stages import begin, leaves_weights, work
@@ -161,8 +170,12 @@ def _stage(places: Places, name: str) -> None:
         },
         writes=writes,
     )
+    # Not before the manifest has the stage: a kill in between would cost all of it.
     if learns:
+        shutil.rmtree(left / CHECKPOINTS, ignore_errors=True)
         _judge(places, name, stage)
+    else:
+        (left / DRAWN).unlink(missing_ok=True)
 
 
 def _judge(places: Places, name: str, stage: StageSpec | None) -> None:
@@ -185,6 +198,7 @@ def _judge(places: Places, name: str, stage: StageSpec | None) -> None:
         },
         writes=[places.of(name) / file for file in (ANSWERS, JUDGEMENT, "weights.json")],
     )
+    (places.of(name) / DRAWN).unlink(missing_ok=True)
 
 
 def _report(places: Places, name: str) -> None:

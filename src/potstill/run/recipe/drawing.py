@@ -1,7 +1,8 @@
 """Completions of a stage, kept as they come: a kill costs one batch, not the whole stage.
 
-A completion depends on seed, question and number alone (see `potstill.train.causal.sample`), so
-that what is missing can be drawn later as if nothing had happened.
+A completion depends on seed, question and number alone (see `potstill.train.causal.sample`), and
+batches are the same whatever of them is there already, so that what is missing can be drawn later
+as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 import orjson
 
 from potstill.data import Example
-from potstill.data.files import json_line, sha256_of, storage_error
+from potstill.data.files import json_line, sha256_of, storage_error, write_jsonl
 from potstill.run.recipe.places import Places
 from potstill.spec.recipe import SamplingSpec
 
 DRAWN = "drawn.jsonl"
-"""Completions so far; gone once the stage is finished."""
+"""Completions so far; gone once the manifest has the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ def draw(
         weights: folder of the model that writes.
         questions: each with an id of its own.
         spec: how many, how warm, how long.
-        file: keeps what is drawn; the caller removes it when all is used.
+        file: keeps what is drawn; it may go when the manifest tells that all is used.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    from potstill.train.causal.sample import sample
+    from potstill.train.causal.sample import sample_batches
 
     recipe = places.recipe
     owner = {
@@ -66,41 +67,37 @@ def draw(
         "seed": recipe.seed,
         "questions": _digest([[row.id, row.text] for row in questions]),
     }
-    kept = _kept(file, owner, spec.samples)
-    done = sum(map(len, kept.values()))
-    total = len(questions) * spec.samples
+    kept = _kept(file, owner)
+    # What a kill has cut goes; the rest is there at every moment.
+    write_jsonl(file, [owner, *map(asdict, kept.values())])
     tell = places.folder.progress(stage)
-    written = sample(
+    batches = sample_batches(
         weights,
-        [row for row in questions if row.id not in kept],
+        questions,
         spec=spec,
         template=recipe.template,
         seed=recipe.seed,
-        progress=lambda phase, more, _total: tell(phase, done + more, total),
+        done=frozenset(kept),
+        progress=tell,
     )
     try:
-        with file.open("wb") as stream:
-            # What a kill has cut is written anew with the rest.
-            stream.write(json_line(owner))
-            for known in kept.values():
-                stream.writelines(json_line(asdict(one)) for one in known)
-            for row in questions:
-                for number in range(spec.samples):
-                    if row.id in kept:
-                        yield kept[row.id][number]
-                        continue
-                    new = next(written)
-                    one = Drawn(new.id, new.number, new.text, new.tokens, new.finish)
-                    stream.write(json_line(asdict(one)))
+        with file.open("ab") as stream:
+            for key in ((row.id, number) for row in questions for number in range(spec.samples)):
+                while key not in kept:
+                    for one in next(batches):
+                        new = Drawn(one.id, one.number, one.text, one.tokens, one.finish)
+                        if (new.id, new.number) not in kept:
+                            stream.write(json_line(asdict(new)))
+                            kept[new.id, new.number] = new
                     stream.flush()
-                    yield one
+                yield kept[key]
     except OSError as error:
         raise storage_error(error, file) from error
 
 
-def _kept(file: Path, owner: dict[str, Any], samples: int) -> dict[str, list[Drawn]]:
-    """Completions of an earlier try, of questions of which all are there."""
-    found: dict[str, list[Drawn]] = {}
+def _kept(file: Path, owner: dict[str, Any]) -> dict[tuple[str, int], Drawn]:
+    """Completions of an earlier try, by question and number."""
+    found: dict[tuple[str, int], Drawn] = {}
     if not file.is_file():
         return found
     lines = file.read_bytes().splitlines()
@@ -109,10 +106,10 @@ def _kept(file: Path, owner: dict[str, Any], samples: int) -> dict[str, list[Dra
             return found
         for line in lines[1:]:
             one = Drawn(**orjson.loads(line))
-            found.setdefault(one.id, []).append(one)
+            found[one.id, one.number] = one
     except orjson.JSONDecodeError:
         pass  # the line on which it was killed
-    return {key: known for key, known in found.items() if len(known) == samples}
+    return found
 
 
 def _digest(value: Any) -> str:

@@ -148,7 +148,6 @@ def judge_weights(places: Places, stage: str, questions: Sequence[Example]) -> S
     found = stability([one.sample for one in answers], name=stage, seed=recipe.seed)
     write_jsonl(folder / ANSWERS, map(asdict, answers))
     write_json(folder / JUDGEMENT, found.to_json())
-    (folder / DRAWN).unlink(missing_ok=True)
     return found
 
 

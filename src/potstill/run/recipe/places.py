@@ -19,6 +19,7 @@ SAMPLES = "samples.jsonl"
 ANSWERS = "answers.jsonl"
 JUDGEMENT = "judgement.json"
 WEIGHTS = "weights"
+CHECKPOINTS = "checkpoints"
 _CHOSEN = "weights.json"
 
 
@@ -98,4 +99,14 @@ def start_name(loaded: LoadedRecipe, name: str) -> str:
     return str(near) if near.exists() else name
 
 
-__all__ = ["ANSWERS", "BASE", "JUDGEMENT", "ROWS", "SAMPLES", "WEIGHTS", "Places", "start_name"]
+__all__ = [
+    "ANSWERS",
+    "BASE",
+    "CHECKPOINTS",
+    "JUDGEMENT",
+    "ROWS",
+    "SAMPLES",
+    "WEIGHTS",
+    "Places",
+    "start_name",
+]

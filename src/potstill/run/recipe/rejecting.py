@@ -67,7 +67,6 @@ def reject(stage: RejectStage, places: Places) -> Mapping[str, Any]:
             hint="Raise 'samples', start from better weights, or leave out a filter.",
         )
     save_rows(places.rows(stage.name), kept)
-    (folder / DRAWN).unlink(missing_ok=True)
     table = {"sampled": len(samples), **dict(took.most_common()), "kept": len(kept)}
     answered = sum(bool(found) for found in healthy.values())
     return {

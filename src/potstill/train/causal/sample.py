@@ -8,7 +8,7 @@ last digits, so that about one token in a million may still differ between two b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -95,9 +95,49 @@ def sample(
     Raises:
         TrainingError: the folder holds no model, or memory is too small.
     """
+    batches = sample_batches(
+        start, questions, spec=spec, template=template, seed=seed, progress=progress
+    )
+    ready: dict[tuple[str, int], Completion] = {}
+    for question in questions:
+        for number in range(spec.samples):
+            while (question.id, number) not in ready:
+                ready |= {(one.id, one.number): one for one in next(batches)}
+            yield ready.pop((question.id, number))
+
+
+def sample_batches(
+    start: Path,
+    questions: Sequence[Example],
+    *,
+    spec: SamplingSpec,
+    template: TemplateSpec,
+    seed: int,
+    done: Collection[tuple[str, int]] = (),
+    progress: Progress | None = None,
+) -> Iterator[list[Completion]]:
+    """The same completions as they come: a batch at a time, in any order.
+
+    Args:
+        start: folder of weights and tokenizer.
+        questions: each with an id of its own.
+        spec: how many, how warm, how long.
+        template: its system turn goes before each question.
+        seed: of all draws.
+        done: id and number of completions that exist. A batch of nothing else is left out; of
+            another one all are written again, because whoever went on with other batches would
+            get other last digits, and now and then another token.
+        progress: called as (`sample`, completions done, in all).
+
+    Raises:
+        TrainingError: the folder holds no model, or memory is too small.
+    """
+    total = len(questions) * spec.samples
+    if len(done) == total:
+        return
     turns = Turns.load(start, template)
     write = _writer(start, turns, spec, seed)
-    total, done = len(questions) * spec.samples, 0
+    so_far = set(done)
     size = max(1, _WINDOW // spec.samples)
     for first in range(0, len(questions), size):
         window = questions[first : first + size]
@@ -107,21 +147,19 @@ def sample(
             for prompt in [turns.prompt(question.text)]
             for number in range(spec.samples)
         ]
-        ready: dict[int, Completion] = {}
-        following = 0
-        for index, ids in write(wanted):
-            one = wanted[index]
-            ended = bool(ids) and ids[-1] == turns.end
-            text = turns.texts([ids])[0]
-            ready[index] = Completion(
-                one.id, one.number, text, len(ids), "stop" if ended else "length"
-            )
-            done += 1
+        known = [(one.id, one.number) in done for one in wanted]
+        for batch in write(wanted, known):
+            written = [_completion(wanted[index], ids, turns) for index, ids in batch]
+            so_far.update((one.id, one.number) for one in written)
             if progress is not None:
-                progress("sample", done, total)
-            while following in ready:
-                yield ready.pop(following)
-                following += 1
+                progress("sample", len(so_far), total)
+            yield written
+
+
+def _completion(wanted: Wanted, ids: list[int], turns: Turns) -> Completion:
+    ended = bool(ids) and ids[-1] == turns.end
+    text = turns.texts([ids])[0]
+    return Completion(wanted.id, wanted.number, text, len(ids), "stop" if ended else "length")
 
 
 def random_of(seed: int, wanted: Wanted) -> np.random.Generator:
@@ -173,8 +211,13 @@ class _Writing:
         self._model: PreTrainedModel = cast("Any", load_model(start)).to(self._device).eval()
         self._config: Any = self._model.config.get_text_config()
 
-    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[int]]]:
-        """Positions in `wanted` with what was written there, in any order."""
+    def __call__(
+        self, wanted: Sequence[Wanted], known: Sequence[bool]
+    ) -> Iterator[list[tuple[int, list[int]]]]:
+        """Batches of positions in `wanted` with what was written there, in any order.
+
+        Batches are those of all that is wanted; one whose every row is known is left out.
+        """
         order = sorted(range(len(wanted)), key=lambda index: len(wanted[index].prompt))
         while order:
             longest = len(wanted[order[-1]].prompt)
@@ -184,7 +227,9 @@ class _Writing:
                 if self._room(len(wanted[order[-1]].prompt)) != room:
                     break
                 batch.append(order.pop())
-            yield from zip(batch, self._write([wanted[index] for index in batch]), strict=True)
+            if not all(known[index] for index in batch):
+                written = self._write([wanted[index] for index in batch])
+                yield list(zip(batch, written, strict=True))
 
     def _room(self, prompt_tokens: int) -> int:
         """Tokens that can still be written behind a prompt."""

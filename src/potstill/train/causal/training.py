@@ -1,6 +1,7 @@
 """One training by a trainer of TRL: settings, checkpoints, exact resume, clear errors.
 
-    checkpoints/    while it is under way: TRL's own checkpoints, and whose they are
+    checkpoints/    TRL's own checkpoints, and whose they are; the caller may remove them when he
+                    has noted that the training is finished
     weights/        written last and whole
 
 Every setting that bears on the result is written out here or by the caller, since TRL's and
@@ -191,7 +192,6 @@ def learn(
             model = model.merge_and_unload()
         if trainer.is_world_process_zero():
             save_weights(model, tokenizer, folder / WEIGHTS)
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     history = [row_of(log) for log in trainer.state.log_history if "loss" in log]
     return history, time.monotonic() - started
 
@@ -261,6 +261,8 @@ class _Watch(TrainerCallback):
             self._watch({**logs, "step": state.global_step, "steps": state.max_steps})
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # The last step too is worth a checkpoint: what follows it may be killed.
+        control.should_save = control.should_save or state.global_step >= state.max_steps
         if self._progress is not None and state.is_world_process_zero:
             self._progress(self._phase, state.global_step, state.max_steps)
 

@@ -33,12 +33,15 @@ class VllmWriting:
         self._turns, self._spec, self._seed = turns, spec, seed
         self._engine: Any = LLM(model=str(start), seed=seed % 2**31, disable_log_stats=True)
 
-    def __call__(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[int]]]:
-        """Positions in `wanted` with what was written there."""
+    def __call__(
+        self, wanted: Sequence[Wanted], known: Sequence[bool]
+    ) -> Iterator[list[tuple[int, list[int]]]]:
+        """Positions in `wanted` with what was written there; what is known is left out."""
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
         from potstill.train.causal.sample import random_of
 
+        missing = [index for index in range(len(wanted)) if not known[index]]
         settings = [
             SamplingParams(
                 temperature=self._spec.temperature,
@@ -46,14 +49,18 @@ class VllmWriting:
                 max_tokens=self._spec.max_new_tokens,
                 stop_token_ids=[self._turns.end],
                 # vLLM draws by its own means; a seed a request makes each reproducible.
-                seed=int(random_of(self._seed, one).integers(2**31)),
+                seed=int(random_of(self._seed, wanted[index]).integers(2**31)),
             )
-            for one in wanted
+            for index in missing
         ]
-        prompts = [{"prompt_token_ids": one.prompt} for one in wanted]
+        prompts = [{"prompt_token_ids": wanted[index].prompt} for index in missing]
         outputs: Any = self._engine.generate(prompts, settings, use_tqdm=False)
-        for index, output in enumerate(outputs):
-            found = output.outputs[0]
-            ids = list(found.token_ids)
-            stopped = found.finish_reason == "stop" and (not ids or ids[-1] != self._turns.end)
-            yield index, [*ids, self._turns.end] if stopped else ids
+        yield [
+            (index, self._ids(output.outputs[0]))
+            for index, output in zip(missing, outputs, strict=True)
+        ]
+
+    def _ids(self, found: Any) -> list[int]:
+        ids = list(found.token_ids)
+        stopped = found.finish_reason == "stop" and (not ids or ids[-1] != self._turns.end)
+        return [*ids, self._turns.end] if stopped else ids
