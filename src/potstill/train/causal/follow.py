@@ -25,6 +25,10 @@ from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.encoder import Progress
 
 
+_SHOWN = 3
+"""Differing tokens that an error names."""
+
+
 class _Trainer(Silent, DistillationTrainer):
     """TRL's, silent."""
 
@@ -130,16 +134,43 @@ def follow(
 
 
 def _same_tokens(ours: Turns, theirs: Turns, start: Path, teacher: Path) -> None:
-    if (
-        ours.tokenizer.get_vocab() == theirs.tokenizer.get_vocab()
-        and ours.end == theirs.end
-        and ours.prompt("1+1=") == theirs.prompt("1+1=")
-    ):
-        return
-    raise SpecError(
-        f"student and teacher have different tokens or chat templates ({start} and {teacher}).",
-        hint="Take a student of the teacher's family, or set 'on_policy' to false.",
+    found = _otherwise(ours, theirs)
+    if found is not None:
+        raise SpecError(
+            f"the student cannot follow its teacher token by token: {found} "
+            f"({start} and {teacher}).",
+            hint="Take a student of the teacher's family, or set 'on_policy' to false.",
+        )
+
+
+def _otherwise(ours: Turns, theirs: Turns) -> str | None:
+    """In what a student's tokens differ from its teacher's, in words; None where they are equal."""
+    mine, other = (_by_number(turns) for turns in (ours, theirs))
+    if mine != other:
+        differing = [at for at in sorted({*mine, *other}) if mine.get(at) != other.get(at)]
+        shown = "; ".join(
+            f"token {at} is {_quoted(mine.get(at))} and {_quoted(other.get(at))}"
+            for at in differing[:_SHOWN]
+        )
+        return (
+            f"it has {len(mine):,} tokens and the teacher {len(other):,}, of which "
+            f"{len(differing):,} differ: {shown}"
+        )
+    if ours.end != theirs.end:
+        return f"its turns end with {mine[ours.end]!r}, the teacher's with {other[theirs.end]!r}"
+    asked, prompt = (
+        turns.tokenizer.decode(turns.prompt("1+1="), skip_special_tokens=False)
+        for turns in (ours, theirs)
     )
+    return None if asked == prompt else f"its question reads {asked!r}, the teacher's {prompt!r}"
+
+
+def _by_number(turns: Turns) -> dict[int, str]:
+    return {number: token for token, number in turns.tokenizer.get_vocab().items()}
+
+
+def _quoted(token: str | None) -> str:
+    return "missing" if token is None else repr(token)
 
 
 def _row_of(log: Mapping[str, Any]) -> dict[str, float]:
