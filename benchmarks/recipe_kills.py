@@ -90,6 +90,7 @@ class Attempt:
         return False
 
     def kill(self) -> None:
+        """End it and its children, as a machine that loses its power would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.end()
 
@@ -121,19 +122,26 @@ def manifest(runs: Path) -> dict[str, Any]:
 
 def disturbed(
     file: Path, runs: Path, log: Path, took: dict[str, float], chance: random.Random
-) -> tuple[float, list[str]]:
-    """Run with a kill in each of the targets; seconds in all, and where the kills fell."""
-    seconds, fell = 0.0, list[str]()
+) -> tuple[float, list[float]]:
+    """Run with a kill in each of the targets.
+
+    Returns:
+        Seconds in all, and those from the beginning of a step to the kill that fell into it.
+    """
+    seconds, underway = 0.0, list[float]()
     finished: dict[str, Any] = {}
     for target in TARGETS:
         attempt = Attempt(file, runs, log)
-        if attempt.wait_for(target, len(events(runs))):
-            time.sleep(chance.random() * took[target])
+        if not attempt.wait_for(target, len(events(runs))):
+            sys.exit(f"{target} did not begin: see {log}")
+        time.sleep(chance.random() * took[target])
+        now = time.time()
         attempt.kill()
         seconds += time.monotonic() - attempt.begun
-        told = events(runs)
-        fell.append(f"{told[-1]['stage']} ({told[-1]['kind']})" if told else "before all steps")
-        print(f"killed for {target}: after {fell[-1]}", flush=True)
+        last = events(runs)[-1]
+        since = now - last["time"] if last["kind"] == "started" else 0.0
+        underway.append(since)
+        print(f"killed: {since:.2f} s after {last['stage']} {last['kind']}", flush=True)
         check_kept(finished, manifest(runs))
         finished = manifest(runs)
     attempt = Attempt(file, runs, log)
@@ -141,7 +149,7 @@ def disturbed(
     if attempt.process.returncode:
         sys.exit(f"the last attempt failed: see {log}")
     check_kept(finished, manifest(runs))
-    return seconds, fell
+    return seconds, underway
 
 
 def check_kept(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -175,7 +183,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
     seed = parser.parse_args().seed
-    # Without sorting out names that begin with a dot: a folder of the system's own.
     with tempfile.TemporaryDirectory(prefix="recipe-kills-") as place:
         folder = Path(place)
         file, log = write_recipe(folder), folder / "log.txt"
@@ -186,16 +193,16 @@ def main() -> None:
         took = {step: entry["seconds"] for step, entry in manifest(folder / "whole").items()}
         work = sum(took.values())
         print(f"undisturbed: {seconds:.0f} s, of which {work:.0f} s are work", flush=True)
-        again, fell = disturbed(file, folder / "killed", log, took, random.Random(seed))
+        again, underway = disturbed(file, folder / "killed", log, took, random.Random(seed))
         first, second = run_of(folder / "whole"), run_of(folder / "killed")
         assert first is not None and second is not None
         most, files, differing = differences(first, second)
         told = events(folder / "killed")
         starts = Counter(event["stage"] for event in told if event["kind"] == "started")
         ends = Counter(event["stage"] for event in told if event["kind"] == "finished")
-        start = seconds - work
-        lost = again - work - (len(TARGETS) + 1) * start
-        print(f"killed {len(fell)} times: {again:.0f} s, of which {lost:.0f} s are work done again")
+        spent = sum(entry["seconds"] for entry in manifest(folder / "killed").values())
+        done = spent + sum(underway)
+        print(f"killed {len(underway)} times: {again:.0f} s, of which {done:.0f} s are work")
         print(f"steps begun {sum(starts.values())} times, finished {sum(ends.values())} times")
         print(
             f"greatest difference of a weight: {most:g}; files that differ: {differing} of {files}"

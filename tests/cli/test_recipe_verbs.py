@@ -32,6 +32,7 @@ stages:
   - {name: sft-2, stage: sft, data: [mix], epochs: 4, learning_rate: 0.01, batch_size: 20, device_batch_size: 20, max_tokens: 64}
   - {name: prefer, stage: prefer, weights: sft-2, data: [reject], batch_size: 8, device_batch_size: 8, max_tokens: 64, learning_rate: 0.00001}
   - {name: distil, stage: distil, student: {hidden: 32, layers: 2, heads: 4, positions: 64}, data: [mix], epochs: 2, learning_rate: 0.01, batch_size: 20, device_batch_size: 20, max_tokens: 64}
+  - {name: follow, stage: distil, on_policy: true, student: {hidden: 32, layers: 2, heads: 4, positions: 64}, weights: sft-2, data: [questions], batch_size: 20, device_batch_size: 20, learning_rate: 0.01, max_tokens: 48}
 """
 
 

@@ -21,7 +21,7 @@ HEAD = (
     "format",
     "language",
     "loops",
-    "beside its start",
+    "beside its start or teacher",
     "s",
 )
 """Columns of the table of stages."""
@@ -60,7 +60,7 @@ def cells(entry: Entry) -> list[str]:
 
 
 def gained(entry: Entry) -> str:
-    """The difference in accuracy from the first weights, with its interval."""
+    """The difference in accuracy from the weights beside which it is judged, with its interval."""
     beside = entry.get("beside")
     if not beside or "accuracy" not in beside["differences"]:
         return ""
@@ -102,9 +102,20 @@ def verdict(entry: Entry) -> str:
 
 
 def compared(entry: Entry) -> str:
-    """The paired finding beside the first weights, as a sentence; empty without one."""
+    """The paired findings as sentences, one for each whose weights it is held against."""
     beside = entry.get("beside")
-    return comparison_words(StabilityComparison.from_json(beside)) if beside else ""
+    if not beside:
+        return ""
+    told = [beside, *entry.get("also_beside", ())]
+    said = [comparison_words(StabilityComparison.from_json(one)) for one in told]
+    return " ".join([*filter(None, [_ROLES[entry["role"]].format(**entry)]), *said])
+
+
+_ROLES = {
+    "start": "",
+    "teacher": "{name} is a student: it is judged beside its teacher, {before}.",
+    "base": "{name} is a student of no stage's answers: it is judged beside the base.",
+}
 
 
 def facts_of(entry: Entry) -> dict[str, str]:

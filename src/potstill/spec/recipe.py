@@ -157,7 +157,7 @@ class StageSpec(Spec):
     accept: dict[Literal["accuracy", "format", "language", "agreement"], Gate] = {}
     """Gates on its judgement."""
     max_drop: Fraction | None = None
-    """Its accuracy may be below that of its first weights by so much; a stage that loses more is refused, and later stages go on from its first weights."""
+    """Its accuracy may be below that of its first weights, or of a student's teacher, by so much; a stage that loses more is refused, and later stages go on from those."""
 
 
 class LearningSpec(StageSpec):
@@ -302,6 +302,8 @@ class DistilStage(LearningSpec):
     """A smaller model learns the recipe's rows by fine-tuning alone."""
 
     stage: Literal["distil"] = "distil"
+    weights: str = BASE
+    """Its teacher, beside which it is judged: `base`, or the name of an earlier stage. Where it says `base` and is not on-policy, the teacher is the stage whose answers are learnt."""
     student: str | ScratchSpec
     """What learns: a model's name, a folder, a hub id, or one that is made here."""
     data: Names

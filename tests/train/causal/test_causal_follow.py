@@ -101,7 +101,10 @@ def test_an_end_token_or_a_question_that_reads_otherwise_is_told(
     make_start: Callable[..., Path], sums: list[Example], plain: TemplateSpec, tmp_path: Path
 ) -> None:
     teacher = make_start()
-    for name, said in (("end", "its turns end with '<\\|user\\|>'"), ("chat", "its question reads")):
+    for name, said in (
+        ("end", "its turns end with '<\\|user\\|>'"),
+        ("chat", "its question reads"),
+    ):
         student = tmp_path / name
         shutil.copytree(teacher, student)
         tokenizer = AutoTokenizer.from_pretrained(student)

@@ -15,7 +15,7 @@ from potstill.run.events import Listener, ignore
 from potstill.run.folder import RunFolder, run_id
 from potstill.run.recipe.checking import unbuilt
 from potstill.run.recipe.drawing import DRAWN
-from potstill.run.recipe.judging import accuracy_text, first_weights, judge_weights, settle
+from potstill.run.recipe.judging import accuracy_text, judge_weights, settle
 from potstill.run.recipe.places import (
     ANSWERS,
     BASE,
@@ -184,7 +184,7 @@ def _judge(places: Places, name: str, stage: StageSpec | None) -> None:
     def judge() -> Mapping[str, Any]:
         found = judge_weights(places, name, questions_of_test(places))
         if stage is not None:
-            return settle(places, stage, first_weights(stage), found)
+            return settle(places, stage, found)
         said = accuracy_text(found)
         judgement = found.without_questions().to_json()
         return {"judgement": judgement, "beside": None, "refused": False, "summary": said}

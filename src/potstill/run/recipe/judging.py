@@ -12,11 +12,18 @@ import orjson
 
 from potstill.data import Example, Text
 from potstill.data.files import write_json, write_jsonl
-from potstill.evaluate.stability import Sample, Stability, compare_stability, stability
+from potstill.evaluate.stability import (
+    Sample,
+    Stability,
+    StabilityComparison,
+    compare_stability,
+    stability,
+)
 from potstill.run.events import Event
 from potstill.run.recipe.drawing import DRAWN, draw
 from potstill.run.recipe.places import ANSWERS, JUDGEMENT, WEIGHTS, Places
-from potstill.spec.recipe import LearningSpec, StageSpec, TemplateSpec, Verifier
+from potstill.run.recipe.rivals import rivals_of
+from potstill.spec.recipe import StageSpec, TemplateSpec, Verifier
 from potstill.verify import consistency_of, parse_completion, verifier_of
 from potstill.verify.loops import find_loop
 
@@ -157,22 +164,21 @@ def load_answers(file: Path) -> list[Answered]:
         return [Answered(**orjson.loads(line)) for line in lines]
 
 
-def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Mapping[str, Any]:
+def settle(places: Places, stage: StageSpec, found: Stability) -> Mapping[str, Any]:
     """Decide whether later stages go on from a stage's weights, and remember it.
 
     Args:
         places: of the run.
         stage: that has left weights.
-        first: whose weights it started from.
         found: how its own were judged.
 
     Returns:
-        Facts for the manifest: the figures, the difference from the first weights, and whether
-        the stage was refused.
+        Facts for the manifest: the figures, the difference from the weights beside which it is
+        judged (see `rivals_of`) and from further ones, and whether the stage was refused.
     """
-    before = places.owner(first)
-    rival = Stability.from_json(orjson.loads((places.of(before) / JUDGEMENT).read_bytes()))
-    compared = compare_stability(found, rival, seed=places.recipe.seed)
+    rivals = rivals_of(places.recipe, stage)
+    before = places.owner(rivals[0].name)
+    compared, *others = (_beside(places, found, places.owner(rival.name)) for rival in rivals)
     gained = compared.differences.get("accuracy")
     said = accuracy_text(found)
     if gained is not None:
@@ -187,10 +193,18 @@ def settle(places: Places, stage: StageSpec, first: str, found: Stability) -> Ma
         places.folder.tell(Event(kind="warning", stage=stage.name, text=text))
     return {
         "judgement": found.without_questions().to_json(),
+        "before": before,
+        "role": rivals[0].role,
         "beside": compared.to_json(),
+        "also_beside": [other.to_json() for other in others],
         "refused": refused,
         "summary": said + (", refused" if refused else ""),
     }
+
+
+def _beside(places: Places, found: Stability, other: str) -> StabilityComparison:
+    known = orjson.loads((places.of(other) / JUDGEMENT).read_bytes())
+    return compare_stability(found, Stability.from_json(known), seed=places.recipe.seed)
 
 
 def accuracy_text(found: Stability) -> str:
@@ -199,8 +213,3 @@ def accuracy_text(found: Stability) -> str:
     if accuracy is None:
         return "accuracy unknown"
     return f"accuracy {accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
-
-
-def first_weights(stage: StageSpec) -> str:
-    """The name of the weights that a stage starts from."""
-    return stage.weights if isinstance(stage, LearningSpec) else "base"

@@ -16,13 +16,15 @@ from potstill.evaluate.recipe_page import recipe_html
 from potstill.evaluate.recipe_words import recipe_markdown
 from potstill.run.recipe.comparing import changed
 from potstill.run.recipe.flowchart import flowchart, reads_of, starts_from
-from potstill.run.recipe.judging import first_weights, load_answers
+from potstill.run.recipe.judging import load_answers
 from potstill.run.recipe.places import ANSWERS, BASE, Places
 from potstill.run.recipe.rows import questions_of_test, rows_of
 from potstill.run.recipe.stages import leaves_weights
 from potstill.spec.gates import Gate
 from potstill.spec.recipe import Stage, StageSpec
 
+_JUDGED = ("judgement", "before", "role", "beside", "also_beside", "refused")
+"""Facts of a judgement that an entry repeats."""
 _CHANGED = 3
 """Examples of each kind that a stage's section shows."""
 _APART = ("history", "table", "summary", "weights", "held", "contaminated_by_source")
@@ -105,12 +107,11 @@ def _entry(places: Places, stage: Stage) -> dict[str, Any]:
     entry["lineage"] = [share.to_json() for share in source_shares(rows)]
     if learns:
         judged = places.folder.stages[f"{stage.name}.judge"]["facts"]
-        entry |= {key: judged[key] for key in ("judgement", "beside", "refused")}
-        before = places.owner(first_weights(stage))
-        entry |= {"before": before, "max_drop": stage.max_drop}
+        entry |= {key: judged[key] for key in _JUDGED}
+        entry |= {"max_drop": stage.max_drop}
         better, worse = changed(
             load_answers(places.of(stage.name) / ANSWERS),
-            load_answers(places.of(before) / ANSWERS),
+            load_answers(places.of(entry["before"]) / ANSWERS),
             {row.id: row for row in questions_of_test(places)},
             most=_CHANGED,
         )

@@ -24,7 +24,6 @@ from potstill.train.causal.training import Learnt, Silent, learn, owner_of, sett
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.encoder import Progress
 
-
 _SHOWN = 3
 """Differing tokens that an error names."""
 
