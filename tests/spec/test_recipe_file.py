@@ -50,6 +50,10 @@ def test_the_recipes_that_ship_load():
         ([MIX, {**SFT, "weights": "mix"}], "'weights' names 'mix'"),
         ([SFT, {**SFT, "name": "b", "data": ["sft"]}], "which leaves weights and no rows"),
         ([{**MIX, "max_drop": 0.1}], "'accept' and 'max_drop' bound nothing"),
+        (
+            [{**SFT, "stage": "distil", "student": "a-hub/model", "on_policy": True}],
+            "tokens of its teacher 'base'; one of them is made here",
+        ),
         ([{**SFT, "accept": {"agility": {"min": 0.1}}}], "not 'agility'"),
     ],
 )

@@ -66,7 +66,7 @@ class SourceSpec(Spec):
     made: MadeSpec | None = None
     """Questions by rule."""
     gym: str | None = None
-    """A family of reasoning-gym, which brings its own verifier."""
+    """A family of reasoning-gym, which brings its own verifier; 1,000 rows unless `rows` says otherwise. Sources of one family share no row."""
     rows: int | None = Field(default=None, ge=1)
     """At most so many of them."""
     prompt: str = "prompt"
@@ -355,6 +355,7 @@ class Recipe(Spec):
 def _faults(recipe: Recipe) -> Iterator[str]:
     """Names that are taken, that lead nowhere, or that lead to what does not serve there."""
     sources, rows, weights = list(recipe.data), list[str](), [BASE]
+    made = {BASE: isinstance(recipe.base, ScratchSpec)}
     yield from (f"'data': the name {name!r} is taken" for name in RESERVED if name in sources)
     if recipe.judge.data not in sources:
         yield _unknown("judge", "data", recipe.judge.data, sources)
@@ -368,6 +369,14 @@ def _faults(recipe: Recipe) -> Iterator[str]:
         start = getattr(stage, "weights", BASE)
         if start not in weights:
             yield _unknown(name, "weights", start, weights)
+        made[name] = made.get(start, False)
+        if isinstance(stage, DistilStage):
+            made[name] = isinstance(stage.student, ScratchSpec)
+            if stage.on_policy and made[name] != made.get(start, made[name]):
+                yield (
+                    f"{name}: 'on_policy' needs a student with the tokens of its teacher {start!r}; "
+                    "one of them is made here, and the other is not"
+                )
         for key in ("data", "reasoning", "other"):
             for read in getattr(stage, key, ()):
                 if read == recipe.judge.data:

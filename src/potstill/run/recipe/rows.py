@@ -53,7 +53,7 @@ def _outside(name: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[Exam
         return _examples(read_rows(path), spec, source, where=str(path))
     if spec.hub is not None:
         return _examples(_hub_rows(spec.hub), spec, {"name": spec.hub}, where=spec.hub)
-    return _gym_rows(str(spec.gym), spec, loaded)
+    return _gym_rows(name, str(spec.gym), spec, loaded)
 
 
 def _examples(
@@ -104,15 +104,21 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
     return iter(found)
 
 
-def _gym_rows(family: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[Example]:
+def _gym_rows(name: str, family: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[Example]:
+    """Rows of a family behind those of the sources before it: no two sources share a row."""
     try:
         import reasoning_gym  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError("reasoning-gym", "gym") from error
-    found: Any = reasoning_gym.create_dataset(
-        family, size=spec.rows or 1000, seed=loaded.recipe.seed
-    )
-    for number, entry in enumerate(found):
+    first = 0
+    for earlier, other in loaded.recipe.data.items():
+        if earlier == name:
+            break
+        first += _gym_size(other) if other.gym == family else 0
+    size = first + _gym_size(spec)
+    found: Any = reasoning_gym.create_dataset(family, size=size, seed=loaded.recipe.seed)
+    for number in range(first, size):
+        entry = found[number]
         yield Example(
             id=f"{family}-{number}",
             input=str(entry["question"]),
@@ -127,6 +133,10 @@ def _gym_rows(family: str, spec: SourceSpec, loaded: LoadedRecipe) -> Iterator[E
                 ),
             ),
         )
+
+
+def _gym_size(spec: SourceSpec) -> int:
+    return spec.rows or 1000
 
 
 def load_rows(path: Path) -> list[Example]:
