@@ -18,7 +18,7 @@ _POINTS = 160
 """Points of a curve at most; of more steps each point is a mean."""
 _APART = 15.0
 _KINDS = ("student", "teacher", "baseline", "fourth", "fifth")
-_PARTS = ("reward", "accuracy", "format", "language", "length")
+_PARTS = ("reward", "accuracy", "format", "language", "length", "held_out")
 
 Row = Mapping[str, Any]
 
@@ -73,6 +73,7 @@ def training_charts(slug: str, history: Sequence[Row]) -> list[Markup]:
         found = [
             _curves(f"{slug}-reward", "Reward by part", history, _PARTS),
             _curves(f"{slug}-tokens", "Tokens a completion", history, ["tokens"]),
+            _curves(f"{slug}-equal", "Groups that teach nothing", history, ["equal_groups"]),
         ]
     return [curve for curve in found if curve is not None]
 

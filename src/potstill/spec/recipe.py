@@ -237,6 +237,12 @@ class GrpoStage(LearningSpec):
     """Questions are kept whose share of right answers, by `probe` samples of the first weights, lies strictly between: groups of equal rewards teach nothing."""
     probe: int = Field(default=0, ge=0)
     """Samples a question for `pass_rate`; 0 keeps all questions."""
+    watch_rows: int = Field(default=64, ge=0)
+    """Questions of this stage that are kept out of its training and asked now and then: reward that rises while they are answered worse is reward hacking. A tenth of the questions at most; 0, or fewer than ten, asks none."""
+    watch_steps: int = Field(default=25, ge=0)
+    """Steps between two times that they are asked; 0 asks none."""
+    on_alarm: Literal["warn", "stop"] = "warn"
+    """What is done where rewards stop making sense: `warn` says so and goes on; `stop` ends the training, and where the reward was hacked with the weights that answered the kept questions best."""
     rollouts: Literal["auto", "vllm", "transformers"] = "auto"
     """What writes the completions; `auto` takes vLLM where there is a GPU and the package."""
     lora_rank: int = Field(default=0, ge=0)

@@ -44,6 +44,7 @@ class Scores:
         faults: name of a fault to how often it was met; ``format:…`` are of the form,
             ``verifier:…`` of the verifier.
         undecided: answers of which the verifier could not tell.
+        reasons: why, for each completion; empty where it could tell.
         found: the final answer of each, for a person to look at.
     """
 
@@ -55,6 +56,7 @@ class Scores:
     faults: Mapping[str, int]
     undecided: int
     found: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
     def part(self, name: Part) -> Column:
         """One of the columns by its name."""
@@ -140,7 +142,10 @@ class Reward:
         faults.update(f"verifier:{verdict.fault}" for verdict in verdicts if verdict.fault)
         undecided = sum(verdict.right is None for verdict in verdicts)
         found = tuple(verdict.found for verdict in verdicts)
-        return Scores(accuracy, form, language, length, total, dict(faults), undecided, found)
+        reasons = tuple((one.fault or "unknown") if one.right is None else "" for one in verdicts)
+        return Scores(
+            accuracy, form, language, length, total, dict(faults), undecided, found, reasons
+        )
 
     def _judged(self, parsed: Sequence[Completion], rows: Sequence[Example]) -> list[Verdict]:
         pairs = [(one.answer, wanted_of(row)) for one, row in zip(parsed, rows, strict=True)]

@@ -16,6 +16,7 @@ The rules, as they stand in the code:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from statistics import fmean, variance
@@ -75,17 +76,34 @@ class Watch:
         """Take note of one step's scores; what is alarming by now, each rule once a streak."""
         if not scores.total.size:
             return []
-        self._rewards.append(float(scores.total.mean()))
+        flat = None if groups is None or not groups.groups else groups.flat == groups.groups
+        return self.see_means(step, scores.means(), flat=flat)
+
+    def see_means(
+        self, step: int, means: Mapping[str, float], *, flat: bool | None = None
+    ) -> list[Alarm]:
+        """Take note of one step by its means, where the single scores are not at hand.
+
+        A mean of 0 or 1 is that of completions which all are worth it, since no part of a
+        reward is below 0 or above 1.
+
+        Args:
+            step: its number.
+            means: of the parts that weigh anything, and of the `total`.
+            flat: whether no group had two different rewards; None where there were none.
+        """
+        self._rewards.append(means["total"])
         alarms: list[Alarm] = []
         for part in self.watched:
-            column = scores.part(part)
+            if part not in means:
+                continue
             said = f"{part} was {{}} for every completion of {self.window} steps"
-            nothing, everything = bool((column == 0.0).all()), bool((column == 1.0).all())
-            alarms += self._streak("always_zero", part, step, nothing, said.format(0))
-            alarms += self._streak("always_one", part, step, everything, said.format(1))
-        if groups is not None and groups.groups:
+            value = means[part]
+            alarms += self._streak("always_zero", part, step, value == 0.0, said.format(0))
+            alarms += self._streak("always_one", part, step, value == 1.0, said.format(1))
+        if flat is not None:
             detail = f"in {self.window} steps no group had two different rewards"
-            alarms += self._streak("flat", "total", step, groups.flat == groups.groups, detail)
+            alarms += self._streak("flat", "total", step, flat, detail)
         return alarms
 
     def held_out(self, step: int, accuracy: float, answers: int) -> list[Alarm]:

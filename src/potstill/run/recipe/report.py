@@ -167,6 +167,11 @@ def _warnings(stages: list[dict[str, Any]]) -> list[str]:
         for warning in entry["judgement"]["warnings"]
     ]
     told += [
+        f"{entry['name']}, {alarm['text']}"
+        for entry in stages
+        for alarm in entry.get("facts", {}).get("alarms", ())
+    ]
+    told += [
         f"{entry['name']} left out {entry['facts']['contaminated']:,} rows that hold questions by "
         "which the stages are judged."
         for entry in stages

@@ -94,6 +94,7 @@ def _grpo(stage: GrpoStage, places: Places) -> Mapping[str, Any]:
         seed=places.recipe.seed,
         folder=places.of(stage.name),
         progress=places.folder.progress(stage.name),
+        tell=lambda text: places.folder.tell(Event(kind="warning", stage=stage.name, text=text)),
     )
     unverifiable = len(untested.rows) - len(questions)
     facts = _facts(learnt, stage.weights) | untested.facts
@@ -106,7 +107,11 @@ def _parts(
     """The parts of the reward, each apart: the trainer weighs them."""
     scores = reward.score(written, rows, tokens=tokens)
     names: tuple[Part, ...] = ("accuracy", "format", "language", "length")
-    return {name: scores.part(name) for name in names}
+    told: dict[str, Any] = {name: scores.part(name) for name in names}
+    return told | {
+        f"undecided:{reason}": [float(one == reason) for one in scores.reasons]
+        for reason in set(scores.reasons) - {""}
+    }
 
 
 @work.register

@@ -21,19 +21,13 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from potstill.data import Example
 from potstill.errors import MissingExtraError, SpecError, TrainingError
 from potstill.spec.recipe import GrpoStage, RewardSpec, SamplingSpec, TemplateSpec
+from potstill.train.causal.guard import UNDECIDED, Guard, Score, kept_apart
 from potstill.train.causal.sample import sample
 from potstill.train.causal.start import load_model
-from potstill.train.causal.training import Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.training import CHECKPOINTS, Learnt, Silent, learn, owner_of, settings
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.causal.vllm_rollouts import vllm_is_here
 from potstill.train.encoder import Progress
-
-Score = Callable[[list[str], list[Example], list[int]], Mapping[str, Sequence[float]]]
-"""score(completions, rows, tokens): for each named part of the reward a value a completion, not
-yet weighted; NaN where it could not be judged. Tokens count what was written, end token included."""
-
-_PATIENCE_STEPS = 20
-"""Steps in which no group teaches anything before the training is refused."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,7 @@ class _Parts:
     weights: Mapping[str, float]
     questions: Sequence[Example]
     held: dict[str, Sequence[float]]
+    guard: Guard
 
     def functions(self) -> list[Callable[..., list[float | None]]]:
         """One for each part, in the order of the weights."""
@@ -66,6 +61,7 @@ class _Parts:
                 rows = [self.questions[number] for number in row]
                 found = self.score(texts, rows, [len(ids) for ids in completion_ids])
                 self.held.update(found)
+                self.guard.see(found)
             if name not in self.held:
                 raise TrainingError(
                     f"the reward has no part {name!r}, which weighs {self.weights[name]:g}; "
@@ -92,6 +88,7 @@ def reinforce(
     seed: int,
     folder: Path,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Learnt:
     """Teach a model by what its own completions are worth.
 
@@ -104,13 +101,16 @@ def reinforce(
         seed: of order and completions.
         folder: gets ``weights/``; an interrupted training of the same rows is gone on with.
         progress: called as (`probe`, completions done, in all), then (`grpo`, steps done, in all).
+        tell: receives a sentence where rewards stop making sense.
 
     Returns:
         A row of the history has: `step`, `loss`, `rate`, `reward` (the weighted sum), each part
         by its name, `equal_groups` (share of groups whose rewards are all alike), `tokens` (mean
         of a completion), `cut` (share that was cut), `kl` (nats a token, from the reference),
         `clipped` (share of tokens whose ratio was clipped), `entropy` (nats a token), `seconds`.
-        The notes have `pass_rates` by question id where the stage probes.
+        `undecided` is the share of answers that the verifier could not judge, `held_out` the
+        accuracy on the questions that were kept apart, in steps after which they were asked.
+        The notes have `pass_rates` by question id where the stage probes, and `alarms`.
 
     Raises:
         TrainingError: too few questions are left, all rewards of many steps are alike, the loss
@@ -121,20 +121,26 @@ def reinforce(
     turns = Turns.load(start, template)
     room = min(stage.max_tokens, positions_of(start)) - stage.max_new_tokens
     fitting = [row for row in questions if len(turns.prompt(row.text)) <= room]
-    rates = _probe(start, fitting, score, stage, template, seed, progress) if stage.probe else {}
+    asked, held = kept_apart(fitting, stage, seed)
+    rates = _probe(start, asked, score, stage, template, seed, progress) if stage.probe else {}
     least, most = stage.pass_rate
-    kept = [row for row in fitting if row.id not in rates or least < rates[row.id] < most]
+    kept = [row for row in asked if row.id not in rates or least < rates[row.id] < most]
     if len(kept) < stage.questions:
-        raise TrainingError(_too_few(questions, fitting, kept, stage, room), hint=_remedy(stage))
+        raise TrainingError(
+            _too_few(questions, fitting, asked, kept, stage, room), hint=_remedy(stage)
+        )
     weights = _weights(stage.rewards)
-    parts = _Parts(score, weights, kept, {})
+    guard = Guard(
+        stage, weights, held, score=score, turns=turns, folder=folder / CHECKPOINTS, tell=tell
+    )
+    parts = _Parts(score, weights, kept, {}, guard)
     rows = [
         {"prompt": turns.messages(question.text), "row": number}
         for number, question in enumerate(kept)
     ]
 
     def make() -> _Trainer:
-        return _Trainer(
+        guard.trainer = _Trainer(
             model=load_model(start),
             reward_funcs=[*parts.functions()],
             args=GRPOConfig(**_settings(stage, weights, folder, seed)),
@@ -142,6 +148,7 @@ def reinforce(
             processing_class=turns.tokenizer,
             peft_config=_adapters(stage),
         )
+        return guard.trainer
 
     history, seconds = learn(
         make,
@@ -152,18 +159,24 @@ def reinforce(
         tokenizer=turns.tokenizer,
         row_of=lambda log: _row_of(log, weights),
         progress=progress,
-        watch=_EqualRewards(tuple(weights)),
+        watch=guard,
     )
     return Learnt(
         steps=len(history),
         rows=len(kept),
-        left_out=len(questions) - len(kept),
+        left_out=len(questions) - len(kept) - len(held),
         seconds=round(seconds, 1),
         history=history,
         notes={
             "too_long": len(questions) - len(fitting),
             "pass_rates": rates,
+            "outside_pass_rate": len(asked) - len(kept),
+            "watched": len(held),
+            "alarms": guard.alarms,
+            "stopped_early": guard.stopped,
+            "weights_of_step": guard.kept_step,
             "equal_groups": sum(row["equal_groups"] for row in history) / len(history),
+            "undecided": sum(row[UNDECIDED] for row in history) / len(history),
             "rollouts": "vllm" if _by_vllm(stage) else "transformers",
         },
     )
@@ -293,35 +306,10 @@ def _probe(
     }
 
 
-class _EqualRewards:
-    """Refuses to go on where no group has taught anything from the beginning.
-
-    Later on groups may all become alike: then everything is learnt.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self._taught = False
-
-    def __call__(self, log: Mapping[str, Any]) -> None:
-        if log["frac_reward_zero_std"] < 1:
-            self._taught = True
-        if self._taught or log["step"] < min(_PATIENCE_STEPS, log["steps"]):
-            return
-        means = ", ".join(f"{name} {log[f'rewards/{name}/mean']:g}" for name in self._names)
-        raise TrainingError(
-            f"all completions of a question were worth the same in each of {log['step']} steps, "
-            f"so that nothing can be learnt (means of the last one: {means}).",
-            hint="Start from weights that are sometimes right (a cold start), give easier "
-            "questions, or see whether the verifier understands the answers."
-            if log["rewards/accuracy/mean"] < 0.5
-            else "Give harder questions: the first weights answer these already.",
-        )
-
-
 def _too_few(
     questions: Sequence[Example],
     fitting: Sequence[Example],
+    asked: Sequence[Example],
     kept: Sequence[Example],
     stage: GrpoStage,
     room: int,
@@ -329,10 +317,12 @@ def _too_few(
     said = f"of {len(questions)} questions {len(kept)} are left, fewer than a step takes ({stage.questions})"
     if len(fitting) < len(questions):
         said += f"; {len(questions) - len(fitting)} are longer than {max(0, room)} tokens"
-    if len(kept) < len(fitting):
+    if len(asked) < len(fitting):
+        said += f"; {len(fitting) - len(asked)} are kept apart ('watch_rows')"
+    if len(kept) < len(asked):
         least, most = stage.pass_rate
         said += (
-            f"; {len(fitting) - len(kept)} are answered right not between {least:g} and {most:g} "
+            f"; {len(asked) - len(kept)} are answered right not between {least:g} and {most:g} "
             "of the time"
         )
     return f"{said}."
@@ -361,5 +351,6 @@ def _row_of(log: Mapping[str, Any], weights: Mapping[str, float]) -> dict[str, f
         "clipped": told("clip_ratio/region_mean"),
         "entropy": told("entropy"),
         "seconds": told("step_time"),
+        UNDECIDED: told(UNDECIDED),
     }
-    return {**row, "kl": told("kl")} if "kl" in log else row
+    return row | {key: told(key) for key in ("kl", "held_out") if key in log}

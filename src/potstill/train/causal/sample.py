@@ -156,6 +156,25 @@ def sample_batches(
             yield written
 
 
+def write_with(
+    model: PreTrainedModel, turns: Turns, questions: Sequence[Example], max_new_tokens: int
+) -> list[Completion]:
+    """One greedy completion a question, in their order, by a model that is in memory.
+
+    No random number is drawn, so that a training in whose midst this happens goes on as without.
+    """
+    wanted = [Wanted(question.id, 0, turns.prompt(question.text)) for question in questions]
+    spec = SamplingSpec(samples=1, temperature=0, max_new_tokens=max_new_tokens)
+    learning = model.training
+    model.eval()
+    try:
+        write = _Writing(model, turns, spec, 0)
+        written = dict(pair for batch in write(wanted, [False] * len(wanted)) for pair in batch)
+    finally:
+        model.train(learning)
+    return [_completion(one, written[at], turns) for at, one in enumerate(wanted)]
+
+
 def _completion(wanted: Wanted, ids: list[int], turns: Turns) -> Completion:
     ended = bool(ids) and ids[-1] == turns.end
     text = turns.texts([ids])[0]
@@ -205,10 +224,10 @@ def _nucleus(shares: torch.Tensor, top_p: float) -> torch.Tensor:
 class _Writing:
     """Writing with transformers."""
 
-    def __init__(self, start: Path, turns: Turns, spec: SamplingSpec, seed: int) -> None:
+    def __init__(self, model: PreTrainedModel, turns: Turns, spec: SamplingSpec, seed: int) -> None:
         self._turns, self._spec, self._seed = turns, spec, seed
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model: PreTrainedModel = cast("Any", load_model(start)).to(self._device).eval()
+        self._model = model
+        self._device = torch.device(model.device)
         self._config: Any = self._model.config.get_text_config()
 
     def __call__(
@@ -287,5 +306,7 @@ def _ended(ids: list[int], end: int) -> list[int]:
 def _writer(start: Path, turns: Turns, spec: SamplingSpec, seed: int) -> Any:
     from potstill.train.causal.vllm_rollouts import VllmWriting, vllm_is_here
 
-    kind = VllmWriting if vllm_is_here() else _Writing
-    return kind(start, turns, spec, seed)
+    if vllm_is_here():
+        return VllmWriting(start, turns, spec, seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return _Writing(cast("Any", load_model(start)).to(device).eval(), turns, spec, seed)

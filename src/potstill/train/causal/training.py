@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 import torch
@@ -71,6 +71,24 @@ class Silent:
 
     def create_model_card(self, *_: object, **__: object) -> None:
         """TRL would write one beside every checkpoint."""
+
+
+class StepWatch(Protocol):
+    """Sees a training as it goes."""
+
+    def __call__(self, log: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Look at the log of a step, which has `again` where a killed training had done it.
+
+        Returns:
+            What is added to the log; with `stop` the training ends after this step.
+
+        Raises:
+            TrainingError: there is no use in going on.
+        """
+        ...
+
+    def settle(self) -> None:
+        """The training has ended: the weights may still be changed."""
 
 
 def settings(
@@ -155,7 +173,7 @@ def learn(
     tokenizer: PreTrainedTokenizerBase,
     row_of: Callable[[Mapping[str, Any]], dict[str, float]],
     progress: Progress | None,
-    watch: Callable[[Mapping[str, Any]], None] | None = None,
+    watch: StepWatch | None = None,
 ) -> tuple[list[dict[str, float]], float]:
     """Train, or go on with a training that was killed, and write the weights.
 
@@ -168,7 +186,7 @@ def learn(
         tokenizer: is written beside the weights.
         row_of: what the history keeps of a step's log.
         progress: called as (phase, steps done, steps in all).
-        watch: sees the log of each step, and may refuse to go on.
+        watch: sees the log of each step, and may refuse to go on or end the training.
 
     Returns:
         The history, and the seconds that this call took.
@@ -187,6 +205,8 @@ def learn(
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(_Watch(trainer, phase, progress, watch, last))
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        if watch is not None:
+            watch.settle()
         model = trainer.accelerator.unwrap_model(trainer.model)
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
@@ -224,7 +244,7 @@ class _Watch(TrainerCallback):
         trainer: Any,
         phase: str,
         progress: Progress | None,
-        watch: Callable[[Mapping[str, Any]], None] | None,
+        watch: StepWatch | None,
         last: Path | None,
     ) -> None:
         self._trainer, self._phase, self._progress = trainer, phase, progress
@@ -239,7 +259,7 @@ class _Watch(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         for log in state.log_history:  # of a training that was killed
             if self._watch is not None and "loss" in log:
-                self._watch({**log, "steps": state.max_steps})
+                self._watch({**log, "steps": state.max_steps, "again": True})
         if self._last is not None and self._moving_reference is not None:
             state = torch.load(self._last / _REFERENCE, map_location="cpu", weights_only=True)
             reference = self._trainer.accelerator.unwrap_model(self._moving_reference)
@@ -258,7 +278,10 @@ class _Watch(TrainerCallback):
                     hint="Lower 'learning_rate'.",
                 )
         if self._watch is not None:
-            self._watch({**logs, "step": state.global_step, "steps": state.max_steps})
+            found = self._watch({**logs, "step": state.global_step, "steps": state.max_steps})
+            state.log_history[-1].update(found)  # checkpoints keep it
+            if found.get("stop"):
+                control.should_training_stop = control.should_save = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # The last step too is worth a checkpoint: what follows it may be killed.
