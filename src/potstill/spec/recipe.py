@@ -311,7 +311,7 @@ class DistilStage(LearningSpec):
     weights: str = BASE
     """Its teacher, beside which it is judged: `base`, or the name of an earlier stage. Where it says `base` and is not on-policy, the teacher is the stage whose answers are learnt."""
     student: str | ScratchSpec
-    """What learns: a model's name, a folder, a hub id, or one that is made here."""
+    """What learns: an earlier stage's weights by its name, a model's name, a folder, a hub id, or one that is made here."""
     data: Names
     """Stages whose rows are learnt."""
     final_rate: Fraction = 0.1
@@ -350,6 +350,12 @@ class Recipe(Spec):
     seed: int = 7
     """Of everything that is drawn."""
 
+    @property
+    def with_weights(self) -> frozenset[str]:
+        """The base and all stages that leave weights, by their names."""
+        learning = (stage.name for stage in self.stages if isinstance(stage, LearningSpec))
+        return frozenset({BASE, *learning})
+
     @model_validator(mode="after")
     def _names(self) -> Recipe:
         fault = next(_faults(self), None)
@@ -361,7 +367,6 @@ class Recipe(Spec):
 def _faults(recipe: Recipe) -> Iterator[str]:
     """Names that are taken, that lead nowhere, or that lead to what does not serve there."""
     sources, rows, weights = list(recipe.data), list[str](), [BASE]
-    made = {BASE: isinstance(recipe.base, ScratchSpec)}
     yield from (f"'data': the name {name!r} is taken" for name in RESERVED if name in sources)
     if recipe.judge.data not in sources:
         yield _unknown("judge", "data", recipe.judge.data, sources)
@@ -375,14 +380,6 @@ def _faults(recipe: Recipe) -> Iterator[str]:
         start = getattr(stage, "weights", BASE)
         if start not in weights:
             yield _unknown(name, "weights", start, weights)
-        made[name] = made.get(start, False)
-        if isinstance(stage, DistilStage):
-            made[name] = isinstance(stage.student, ScratchSpec)
-            if stage.on_policy and made[name] != made.get(start, made[name]):
-                yield (
-                    f"{name}: 'on_policy' needs a student with the tokens of its teacher {start!r}; "
-                    "one of them is made here, and the other is not"
-                )
         for key in ("data", "reasoning", "other"):
             for read in getattr(stage, key, ()):
                 if read == recipe.judge.data:
@@ -395,6 +392,26 @@ def _faults(recipe: Recipe) -> Iterator[str]:
                 if read not in (*sources, *rows):
                     yield _unknown(name, key, read, [*sources, *rows])
         (weights if learns else rows).append(name)
+    yield from _faults_of_students(recipe)
+
+
+def _faults_of_students(recipe: Recipe) -> Iterator[str]:
+    """Students that begin nowhere, or whose tokens cannot be those of the teacher they follow."""
+    made = {BASE: isinstance(recipe.base, ScratchSpec)}
+    for stage in recipe.stages:
+        if isinstance(stage, DistilStage):
+            start = stage.student
+            if isinstance(start, str) and start in recipe.with_weights and start not in made:
+                yield f"{stage.name}: 'student' names {start!r}, which is no earlier stage"
+            here = isinstance(start, ScratchSpec) or made.get(start, False)
+            if stage.on_policy and here != made.get(stage.weights, here):
+                yield (
+                    f"{stage.name}: 'on_policy' needs a student with the tokens of its teacher "
+                    f"{stage.weights!r}; one of them is made here, and the other is not"
+                )
+            made[stage.name] = here
+        elif isinstance(stage, LearningSpec):
+            made[stage.name] = made.get(stage.weights, False)
 
 
 def _unknown(stage: str, key: str, name: str, known: list[str]) -> str:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from stub_trainers import STAGES, SUMS, skill_of
 
+from potstill.errors import SpecError
 from potstill.run.recipe.rivals import Rival, rivals_of
 from potstill.spec.recipe import Recipe
 
@@ -36,6 +37,7 @@ def recipe_of(**student: Any) -> Recipe:
         ({"on_policy": True}, [Rival("base", "teacher")]),
         ({"data": ["cold-start"]}, [Rival("base", "base")]),
         ({"student": {"hidden": 32}}, [Rival("grpo", "teacher"), Rival("base", "start")]),
+        ({"student": "sft"}, [Rival("sft", "start"), Rival("grpo", "teacher")]),
         ({"student": {"hidden": 32}, "data": ["cold"]}, [Rival("base", "start")]),
     ],
 )
@@ -44,6 +46,19 @@ def test_a_student_is_judged_beside_its_teacher_and_its_kind(
 ) -> None:
     recipe = recipe_of(**student)
     assert rivals_of(recipe, recipe.stages[-1]) == wanted
+
+
+def test_a_student_may_be_an_earlier_stage(write_recipe, cook, trainers):
+    follow = {**STAGES[-1], "name": "more", "student": "distil", "learning_rate": 0.5}
+    found = cook(write_recipe([*STAGES, follow]))
+    assert trainers.learnt[-1][:2] == ("more", 0.4)
+    entry = found.outcome.report["stages"][-1]
+    assert (entry["before"], entry["role"]) == ("distil", "start")
+    assert entry["also_beside"][0]["differences"]["accuracy"]["value"] < 0
+    number = len(STAGES)
+    assert f"s{number} ==> s{number + 1}" in found.outcome.report["mermaid"]
+    with pytest.raises(SpecError, match="'student' names 'more', which is no earlier stage"):
+        cook(write_recipe([*STAGES[:-1], {**STAGES[-1], "student": "more"}, follow]))
 
 
 def test_what_is_no_student_is_judged_beside_its_start() -> None:

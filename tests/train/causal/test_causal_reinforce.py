@@ -237,6 +237,39 @@ def test_adapters_are_merged_into_the_weights(
     assert learnt.history[1]["kl"] > 0
 
 
+def test_killed_adapters_are_gone_on_with_bit_for_bit(
+    start: Path, sums: list[Example], plain: TemplateSpec, tmp_path: Path, weights_of: Read
+) -> None:
+    pytest.importorskip("peft")
+    steps: list[int] = []
+
+    def train(name: str, stop: int = 0) -> None:
+        def progress(_: str, done: int, __: int) -> None:
+            steps.append(done)
+            if done == stop:
+                raise Killed
+
+        reinforce(
+            start,
+            sums,
+            digits,
+            stage=grpo(lora_rank=2),
+            template=plain,
+            seed=1,
+            folder=tmp_path / name,
+            progress=progress,
+        )
+
+    train("whole")
+    with pytest.raises(Killed):
+        train("killed", stop=3)
+    steps.clear()
+    train("killed")
+    assert steps == [3, 4]
+    wanted, found = (weights_of(tmp_path / name / "weights") for name in ("whole", "killed"))
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there may be vLLM")
 def test_vllm_where_there_is_none(
     start: Path, sums: list[Example], plain: TemplateSpec, tmp_path: Path

@@ -229,7 +229,9 @@ def _of_template(loaded: LoadedRecipe) -> Iterator[str]:
     starts |= {
         stage.student: stage.name
         for stage in recipe.stages
-        if isinstance(stage, DistilStage) and isinstance(stage.student, str)
+        if isinstance(stage, DistilStage)
+        and isinstance(stage.student, str)
+        and stage.student not in recipe.with_weights
     }
     for start, name in starts.items():
         found = start_name(loaded, start)

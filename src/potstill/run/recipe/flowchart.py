@@ -45,7 +45,11 @@ def _arrows(stage: Stage, ids: dict[str, str], *, began: bool) -> Iterator[str]:
     for read in reads_of(stage):
         yield f"    {ids[read]} --> {own}"
     if isinstance(stage, DistilStage):
-        yield f'    {own}b(["<b>student</b><br/>{_text(starts_from(stage) or "")}"]) ==> {own}'
+        start = starts_from(stage) or ""
+        if start in ids:
+            yield f"    {ids[start]} ==> {own}"
+        else:
+            yield f'    {own}b(["<b>student</b><br/>{_text(start)}"]) ==> {own}'
         if stage.on_policy:
             yield f"    {ids[stage.weights]} ==>|scores| {own}"
     elif isinstance(stage, LearningSpec):

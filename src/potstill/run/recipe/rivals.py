@@ -37,7 +37,7 @@ def rivals_of(recipe: Recipe, stage: StageSpec) -> list[Rival]:
     """Beside whose weights a stage is judged; the first one counts for `max_drop`.
 
     A student starts from weights of another size, mostly untrained, so that its start says
-    nothing. What it is for is to be as good as its teacher: the stage that its `weights` name, or
+    nothing, unless the start is an earlier stage's. What it is for is to be as good as its teacher: the stage that its `weights` name, or
     the one that wrote its rows. A student of the base's own kind is judged beside the base too:
     that is what it would have been without.
 
@@ -49,6 +49,9 @@ def rivals_of(recipe: Recipe, stage: StageSpec) -> list[Rival]:
         return [Rival(stage.weights if isinstance(stage, LearningSpec) else BASE, "start")]
     teacher = stage.weights if stage.on_policy or stage.weights != BASE else _writer(recipe, stage)
     found = [Rival(teacher, "teacher")] if teacher else []
+    if isinstance(stage.student, str) and stage.student in recipe.with_weights:
+        begun = Rival(stage.student, "start")
+        return [begun, *(one for one in found if one.name != begun.name)]
     if stage.student == recipe.base:
         return [*found, Rival(BASE, "start")] if teacher != BASE else found
     return found or [Rival(BASE, "base")]

@@ -169,7 +169,10 @@ def _distil(stage: DistilStage, places: Places) -> Mapping[str, Any]:
     from potstill.train.causal.follow import follow
 
     start = places.of(stage.name) / "start"
-    if not start.is_dir():
+    earlier = isinstance(stage.student, str) and stage.student in places.recipe.with_weights
+    if earlier:
+        start = places.weights(str(stage.student))
+    elif not start.is_dir():
         begin(places, stage.student, start)
     untested = untested_rows(places, stage.name, stage.data)
     learn = partial(follow, start, places.weights(stage.weights))
@@ -182,7 +185,7 @@ def _distil(stage: DistilStage, places: Places) -> Mapping[str, Any]:
         folder=places.of(stage.name),
         progress=places.folder.progress(stage.name),
     )
-    return _facts(learnt, "its own start") | untested.facts
+    return _facts(learnt, str(stage.student) if earlier else "its own start") | untested.facts
 
 
 def begin(places: Places, base: str | ScratchSpec, folder: Any) -> None:
