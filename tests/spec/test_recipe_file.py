@@ -47,6 +47,13 @@ def test_the_recipes_that_ship_load():
         ([{**SFT, "data": ["test"]}], "by which every stage is judged"),
         ([{**SFT, "data": ["nope"]}], "'data' names 'nope', which is no earlier stage"),
         ([{**SFT, "weights": "later"}], "'weights' names 'later'"),
+        ([{**SFT, "weights": "bse"}], "'weights' names 'bse'.*did you mean 'base'?"),
+        ([{**SFT, "data": ["clod"]}], "'data' names 'clod'.*did you mean 'cold'?"),
+        ([{**SFT, "weights": "sft"}], "'weights' names the stage itself, a cycle"),
+        (
+            [{**SFT, "weights": "b"}, {**SFT, "name": "b", "weights": "sft"}],
+            "sft: 'weights' names 'b', which comes later: a cycle, or the wrong order",
+        ),
         ([MIX, {**SFT, "weights": "mix"}], "'weights' names 'mix'"),
         ([SFT, {**SFT, "name": "b", "data": ["sft"]}], "which leaves weights and no rows"),
         ([{**MIX, "max_drop": 0.1}], "'accept' and 'max_drop' bound nothing"),

@@ -7,7 +7,8 @@ Here stand the shapes alone. Whether names lead somewhere and whether files exis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -372,6 +373,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
         yield _unknown("judge", "data", recipe.judge.data, sources)
     for at, stage in enumerate(recipe.stages):
         name = stage.name
+        later = [one.name for one in recipe.stages[at:]]
         if name in (*RESERVED, *sources, *rows, *weights):
             yield f"stage {at + 1}: the name {name!r} is taken"
         learns = isinstance(stage, LearningSpec)
@@ -379,7 +381,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             yield f"{name}: it leaves no weights, so that 'accept' and 'max_drop' bound nothing"
         start = getattr(stage, "weights", BASE)
         if start not in weights:
-            yield _unknown(name, "weights", start, weights)
+            yield _unknown(name, "weights", start, weights, later)
         for key in ("data", "reasoning", "other"):
             for read in getattr(stage, key, ()):
                 if read == recipe.judge.data:
@@ -390,7 +392,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
                 if read in weights:
                     yield f"{name}: {key!r} names {read!r}, which leaves weights and no rows"
                 if read not in (*sources, *rows):
-                    yield _unknown(name, key, read, [*sources, *rows])
+                    yield _unknown(name, key, read, [*sources, *rows], later)
         (weights if learns else rows).append(name)
     yield from _faults_of_students(recipe)
 
@@ -414,8 +416,17 @@ def _faults_of_students(recipe: Recipe) -> Iterator[str]:
             made[stage.name] = made.get(stage.weights, False)
 
 
-def _unknown(stage: str, key: str, name: str, known: list[str]) -> str:
-    return (
-        f"{stage}: {key!r} names {name!r}, which is no earlier stage and no source; "
-        f"known here: {', '.join(known)}"
-    )
+def _unknown(
+    stage: str, key: str, name: str, known: Sequence[str], later: Sequence[str] = ()
+) -> str:
+    """A name that leads nowhere yet; a stage that would wait for itself is called a cycle."""
+    if name == stage:
+        return f"{stage}: {key!r} names the stage itself, a cycle; known here: {', '.join(known)}"
+    if name in later:
+        return (
+            f"{stage}: {key!r} names {name!r}, which comes later: a cycle, or the wrong order; "
+            f"known here: {', '.join(known)}"
+        )
+    near = get_close_matches(name, known, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"{stage}: {key!r} names {name!r}, which is no earlier stage and no source; {remedy}"

@@ -29,6 +29,7 @@ from potstill.run.recipe.report import load_report, write_report
 from potstill.run.recipe.rows import SOURCES, questions_of_test, read_sources, save_rows
 from potstill.run.recipe.stages import begin, leaves_weights, work
 from potstill.spec.loading import LoadedRecipe
+from potstill.spec.mistakes import meant
 from potstill.spec.recipe import Recipe, RejectStage, StageSpec
 
 READ, REPORT = "read", "report"
@@ -71,7 +72,8 @@ def run_recipe(
     for name in (until, restart):
         if name is not None and name not in order:
             raise SpecError(
-                f"no stage of this recipe is called {name!r}.", hint=f"Stages: {', '.join(order)}."
+                f"no stage of this recipe is called {name!r}.",
+                hint=" ".join(filter(None, [meant(name, order), f"Stages: {', '.join(order)}."])),
             )
     folder = RunFolder(folder_of(loaded, runs), listener)
     places = Places(loaded, folder)

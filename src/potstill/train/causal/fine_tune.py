@@ -14,7 +14,7 @@ from potstill.data import Example
 from potstill.errors import TrainingError
 from potstill.spec.recipe import DistilStage, SftStage, TemplateSpec
 from potstill.train.causal.start import load_model
-from potstill.train.causal.training import Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.training import Learnt, Silent, halved, learn, owner_of, settings
 from potstill.train.causal.turns import Turns, completion_text, positions_of
 from potstill.train.encoder import Progress
 
@@ -101,7 +101,7 @@ def fine_tune(
         folder=folder,
         owner=owner_of([start], stage, seed, fitting),
         phase="sft",
-        lower="'device_batch_size', or 'max_tokens'",
+        lower=halved(stage, "device_batch_size", "max_tokens"),
         tokenizer=turns.tokenizer,
         row_of=_row_of,
         progress=progress,

@@ -20,7 +20,7 @@ from potstill.data import Example
 from potstill.errors import SpecError, TrainingError
 from potstill.spec.recipe import DistilStage, TemplateSpec
 from potstill.train.causal.start import load_model
-from potstill.train.causal.training import Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.training import Learnt, Silent, halved, learn, owner_of, settings
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.encoder import Progress
 
@@ -118,7 +118,7 @@ def follow(
         folder=folder,
         owner=owner_of([start, teacher], stage, seed, asked),
         phase="follow",
-        lower="'device_batch_size', or 'max_tokens'",
+        lower=halved(stage, "device_batch_size", "max_tokens"),
         tokenizer=turns.tokenizer,
         row_of=_row_of,
         progress=progress,

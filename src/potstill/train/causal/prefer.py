@@ -14,7 +14,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from potstill.errors import TrainingError
 from potstill.spec.recipe import PreferStage, TemplateSpec
 from potstill.train.causal.start import load_model
-from potstill.train.causal.training import Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.training import Learnt, Silent, halved, learn, owner_of, settings
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.encoder import Progress
 
@@ -125,7 +125,7 @@ def prefer(
         folder=folder,
         owner=owner_of([start], stage, seed, fitting),
         phase="prefer",
-        lower="'device_batch_size', or 'max_tokens'",
+        lower=halved(stage, "device_batch_size", "max_tokens"),
         tokenizer=turns.tokenizer,
         row_of=_row_of,
         progress=progress,

@@ -24,7 +24,15 @@ from potstill.spec.recipe import GrpoStage, RewardSpec, SamplingSpec, TemplateSp
 from potstill.train.causal.guard import UNDECIDED, Guard, Score, kept_apart
 from potstill.train.causal.sample import sample
 from potstill.train.causal.start import load_model
-from potstill.train.causal.training import CHECKPOINTS, Learnt, Silent, learn, owner_of, settings
+from potstill.train.causal.training import (
+    CHECKPOINTS,
+    Learnt,
+    Silent,
+    halved,
+    learn,
+    owner_of,
+    settings,
+)
 from potstill.train.causal.turns import Turns, positions_of
 from potstill.train.causal.vllm_rollouts import vllm_is_here
 from potstill.train.encoder import Progress
@@ -155,7 +163,7 @@ def reinforce(
         folder=folder,
         owner=owner_of([start], stage, seed, [[row.id, row.text] for row in kept]),
         phase="grpo",
-        lower="'device_batch_size', 'questions' or 'max_new_tokens'",
+        lower=halved(stage, "device_batch_size", "group", "questions", "max_new_tokens"),
         tokenizer=turns.tokenizer,
         row_of=lambda log: _row_of(log, weights),
         progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,16 @@ _CHAT = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+_FULL = (
+    "no space left",
+    "quota exceeded",
+    "file too large",
+    "os error 27",
+    "os error 28",
+    "pytorchstreamwriter failed writing",
+    "unexpected pos",
+)
+"""What torch and safetensors say of a disk that is full."""
 _VOCABULARY = 512
 """Tokens of a model that is made here, at most: 256 bytes and the commonest words."""
 
@@ -318,5 +329,16 @@ def save_weights(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -
             with Quiet():
                 model.save_pretrained(partial)
                 tokenizer.save_pretrained(partial)
-        except OSError as error:
-            raise storage_error(error, folder) from error
+        except Exception as error:
+            full = error if isinstance(error, OSError) else full_disk(error)
+            if full is None:
+                raise
+            raise storage_error(full, folder) from error
+
+
+def full_disk(error: BaseException) -> OSError | None:
+    """The system's error where torch or safetensors have hidden a full disk in one of theirs."""
+    wraps = isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError"
+    if wraps and any(words in str(error).lower() for words in _FULL):
+        return OSError(errno.ENOSPC, str(error))
+    return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import shutil
 import time
 import warnings
@@ -29,7 +30,7 @@ from transformers.trainer_callback import ProgressCallback
 from potstill.data.files import sha256_of, storage_error, write_json
 from potstill.errors import TrainingError
 from potstill.spec.recipe import LearningSpec
-from potstill.train.causal.start import save_weights
+from potstill.train.causal.start import full_disk, save_weights
 from potstill.train.encoder import Progress, Quiet
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 WEIGHTS, CHECKPOINTS = "weights", "checkpoints"
 _OWNER, _WHOLE, _REFERENCE = "owner.json", "whole", "reference.pt"
 _MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_LEAST = {"group": 2, "max_tokens": 16}
 _KEPT = 2
 """Checkpoints on disk: the one before the last stays until the last one is whole."""
 
@@ -272,10 +274,13 @@ class _Watch(TrainerCallback):
             return
         for name in ("loss", "grad_norm"):
             if not math.isfinite(float(logs.get(name, 0.0))):
+                last = _last_whole(Path(args.output_dir))
+                kept = f"; the checkpoint of step {_step_of(last)} stays" if last else ""
                 raise TrainingError(
                     f"the {'loss' if name == 'loss' else 'gradient'} is no number any more "
-                    f"(step {state.global_step} of {state.max_steps}).",
-                    hint="Lower 'learning_rate'.",
+                    f"(step {state.global_step} of {state.max_steps}{kept}).",
+                    hint=f"Lower 'learning_rate' from {args.learning_rate:g} to "
+                    f"{args.learning_rate / 10:.1g}.",
                 )
         if self._watch is not None:
             found = self._watch({**logs, "step": state.global_step, "steps": state.max_steps})
@@ -308,11 +313,34 @@ def _claim(checkpoints: Path, owner: str) -> Path | None:
     if known != owner:
         shutil.rmtree(checkpoints, ignore_errors=True)
         write_json(checkpoints / _OWNER, {"owner": owner})
-    found = [path for path in checkpoints.glob("checkpoint-*") if (path / _WHOLE).is_file()]
     for path in checkpoints.glob("checkpoint-*"):
-        if path not in found:
+        if not (path / _WHOLE).is_file():
             shutil.rmtree(path, ignore_errors=True)
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return _last_whole(checkpoints)
+
+
+def _last_whole(checkpoints: Path) -> Path | None:
+    found = [path for path in checkpoints.glob("checkpoint-*") if (path / _WHOLE).is_file()]
+    return max(found, key=_step_of, default=None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def halved(stage: LearningSpec, *names: str) -> str:
+    """Which settings save memory, each from what it is to its half; for an error's hint.
+
+    Args:
+        stage: whose settings they are.
+        names: the one to lower first before the others; one that cannot be halved is left out.
+    """
+    told = [
+        f"'{name}' from {value:,} to {value // 2:,}"
+        for name in names
+        if (value := getattr(stage, name)) // 2 >= _LEAST.get(name, 1)
+    ]
+    return ", or ".join(told) or "the size of the model, since nothing else can be"
 
 
 class _explained:  # noqa: N801 - reads as a verb where it is used
@@ -330,7 +358,24 @@ class _explained:  # noqa: N801 - reads as a verb where it is used
             or any(words in str(error).lower() for words in _MEMORY)
         ):
             raise TrainingError(
-                "memory is too small for this training.", hint=f"Lower {self._lower}."
+                f"memory is too small for this training{_asked_for(error)}.",
+                hint=f"Lower {self._lower}; run again to go on.",
             ) from error
+        full = None if error is None else full_disk(error)
+        if full is not None:
+            raise storage_error(full, self._folder) from error
         if isinstance(error, OSError) and not isinstance(error, TrainingError):
             raise storage_error(error, self._folder) from error
+
+
+def _asked_for(error: BaseException) -> str:
+    """How much memory the last request was for, where the error says it."""
+    found = re.search(r"(?:allocate|allocate:?) (\d[\d.,]*) ?(bytes|[KMGT]iB)", str(error))
+    if found is None:
+        return ""
+    amount, unit = found.groups()
+    return (
+        f" ({int(amount) / 2**20:,.0f} MiB more were asked for)"
+        if unit == "bytes"
+        else (f" ({amount} {unit} more were asked for)")
+    )
