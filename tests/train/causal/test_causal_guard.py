@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,7 +93,9 @@ def test_kept_questions_are_asked_and_never_learnt(
 
     def score(completions: list[str], rows: list[Example], tokens: list[int]) -> Rewards:
         asked.append([row.id for row in rows])
-        return unlike(completions, rows, tokens)
+        # Arrays, as the rewards of a recipe are.
+        parts = unlike(completions, rows, tokens)
+        return {name: cast("Any", np.array(values)) for name, values in parts.items()}
 
     learnt = train(score, tmp_path, stage=grpo(steps=5))
     apart = [row.id for row in held]
@@ -99,6 +103,8 @@ def test_kept_questions_are_asked_and_never_learnt(
     assert not {name for ids in asked if ids != apart for name in ids} & set(apart)
     found = {row["step"]: row["held_out"] for row in learnt.history if "held_out" in row}
     assert found == {1: 0.5, 2: 0.5, 4: 0.5}
+    json.dumps(learnt.history)  # a report takes it as it is
+    assert all(type(value) is float for value in found.values())
     assert (learnt.rows, learnt.left_out, learnt.notes["watched"]) == (184, 0, 16)
     assert learnt.notes["alarms"] == []
 

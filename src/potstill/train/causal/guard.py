@@ -166,7 +166,7 @@ class Guard:
         scored = self._score(
             [one.text for one in written], self._held, [one.tokens for one in written]
         )
-        right = sum(value >= 1.0 for value in scored["accuracy"])  # NaN is not right
+        right = sum(bool(value >= 1.0) for value in scored["accuracy"])  # NaN is not right
         return right / len(self._held)
 
     def _keep(self, accuracy: float, step: int, *, save: bool) -> None:
